@@ -1,0 +1,21 @@
+#!/bin/sh
+# Paket with the package feed of the user's own NuGet configuration: Paket itself does not read that, but it
+# expands %NUGET_SOURCE%, which is all that paket.dependencies and paket.lock name.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+if [ -z "${NUGET_SOURCE:-}" ]; then
+  NUGET_SOURCE=$(dotnet nuget list source --format short | sed -n 's/^E //p' | head -n 1)
+  [ -n "$NUGET_SOURCE" ] || { echo "paket.sh: no enabled NuGet source; see 'dotnet nuget list source'" >&2; exit 1; }
+  export NUGET_SOURCE
+fi
+dotnet tool restore --verbosity quiet >/dev/null || dotnet tool restore
+dotnet paket "$@"
+# install and update write the address into the lock file: put the variable back.
+if [ -f paket.lock ] && grep -qF "$NUGET_SOURCE" paket.lock; then
+  awk -v address="$NUGET_SOURCE" '{
+    at = index($0, address)
+    if (at > 0) $0 = substr($0, 1, at - 1) "%NUGET_SOURCE%" substr($0, at + length(address))
+    print
+  }' paket.lock > paket.lock.new && mv paket.lock.new paket.lock
+fi

@@ -1,0 +1,7 @@
+namespace Pmem.Core
+
+open System.Runtime.CompilerServices
+
+[<assembly: InternalsVisibleTo "Pmem">]
+[<assembly: InternalsVisibleTo "Pmem.Tests">]
+do ()

@@ -1,0 +1,58 @@
+/// What every test rests on: the seed, the number of cases, where files go, and what a missing part of a machine means.
+module Pmem.Tests.Harness
+
+open System
+open System.IO
+open Expecto
+open FsCheck
+
+let private variable name =
+    match Environment.GetEnvironmentVariable name with
+    | null
+    | "" -> None
+    | value -> Some value
+
+/// Every property starts from this seed; a failure prints it. PMEM_TESTS_SEED chooses another.
+let seed =
+    variable "PMEM_TESTS_SEED"
+    |> Option.map UInt64.Parse
+    |> Option.defaultValue 20260UL
+
+/// CI runs more cases and skips nothing.
+let isCi = variable "PMEM_TESTS_REQUIRE_ALL" = Some "1"
+
+/// The number of cases: the first on a developer's machine, the second in CI.
+let cases atHome inCi = if isCi then inCi else atHome
+
+/// Where the tests make their files. PMEM_TESTS_DIRECTORY chooses a directory on DAX, for instance.
+let directory =
+    variable "PMEM_TESTS_DIRECTORY" |> Option.defaultWith Path.GetTempPath
+
+/// Runs a test in a directory of its own, which is removed afterwards.
+let inDirectory (test: string -> unit) =
+    let path = Path.Combine(directory, $"pmem-{Guid.NewGuid():N}")
+    Directory.CreateDirectory path |> ignore
+
+    try
+        test path
+    finally
+        Directory.Delete(path, true)
+
+/// A property with the harness's seed and arbitraries, tried on this many cases.
+let propertyOf count name (arbitraries: Type list) property =
+    let config =
+        { FsCheckConfig.defaultConfig with
+            maxTest = count
+            replay = Some(seed, 2UL * seed + 1UL, None)
+            arbitrary = arbitraries
+        }
+
+    testPropertyWithConfig config name property
+
+/// A test that needs a part that a machine may lack. Where it lacks, the test is skipped with a line that says so, and
+/// fails where nothing may be skipped.
+let needing part isThere name (test: unit -> unit) =
+    testCase name (fun () ->
+        if isThere () then test ()
+        elif isCi then failtestf "%s is required here, and is missing" part
+        else skiptestf "%s is missing" part)
