@@ -4,7 +4,22 @@ open Expecto
 open Expecto.Impl
 
 let private tests =
-    testList "pmem" [ ByteRangeTests.tests; PlanTests.tests; LoweringTests.tests; PlatformTests.tests ]
+    testList
+        "pmem"
+        [
+            ByteRangeTests.tests
+            PlanTests.tests
+            LoweringTests.tests
+            PlatformTests.tests
+            StubTests.tests
+            ExecutorTests.tests
+            MappingTests.tests
+            FaultTests.tests
+            EnvironmentTests.tests
+            LibPmemTests.tests
+            TrackerTests.tests
+            SampleTests.tests
+        ]
 
 /// The closing line, after Expecto's own summary.
 let private closing (summary: TestRunSummary) =
@@ -15,8 +30,7 @@ let private closing (summary: TestRunSummary) =
 
     printfn "%d passed, %d failed, %d skipped" summary.passed.Length failed summary.ignored.Length
 
-[<EntryPoint>]
-let main arguments =
+let private runAll arguments =
     let printer =
         { TestPrinters.defaultPrinter with
             summary =
@@ -28,3 +42,9 @@ let main arguments =
         }
 
     runTestsWithCLIArgs [ Printer printer; Colours 0; No_Spinner ] arguments tests
+
+[<EntryPoint>]
+let main arguments =
+    match arguments with
+    | [| "--child"; name; path |] -> Children.run name path
+    | _ -> runAll arguments
