@@ -272,46 +272,6 @@ type RecordedMemory private (model: PersistencyModel, contents: byte[]) =
     /// A copy of what memory holds now, durable or not.
     member _.ToArray() = Array.copy contents
 
-/// The bytes of memory after a crash: what recovery stored over what its reads decide.
-[<Sealed>]
-type internal CrashedBacking(source: Source, choices: Choices, onAccess: ByteRange -> bool -> ReadOnlyMemory<byte> -> unit) =
-    inherit Backing()
-    let written = Dictionary<int64, Bits>()
-
-    let writtenTo atom =
-        match written.TryGetValue atom with
-        | true, bits -> bits
-        | _ -> Bits.None
-
-    let read atom mask =
-        let own = writtenTo atom
-        let missing = mask &&& ~~~own.Mask
-
-        if missing = 0UL then
-            own.Value
-        else
-            (own.Value &&& ~~~missing) ||| source.ReadAtom(atom, missing, choices)
-
-    override _.Read(offset, destination) =
-        let bytes = Array.zeroCreate destination.Length
-
-        Atoms.forEach offset (int64 bytes.Length) (fun atom first last index ->
-            let value = read atom (Atoms.maskOf first last)
-
-            for i in first .. last - 1 do
-                bytes[index + i - first] <- byte (value >>> (8 * i)))
-
-        onAccess (ByteRange(offset, int64 bytes.Length)) false (ReadOnlyMemory bytes)
-        bytes.AsSpan().CopyTo destination
-
-    override _.Write(offset, source) =
-        let bytes = source.ToArray()
-        onAccess (ByteRange(offset, int64 bytes.Length)) true (ReadOnlyMemory bytes)
-
-        Atoms.forEach offset (int64 bytes.Length) (fun atom first last index ->
-            let value = Atoms.load (ReadOnlySpan bytes) index first last
-            written[atom] <- (writtenTo atom).Under(value, Atoms.maskOf first last))
-
 /// <summary>Memory that a recovery runs on after a crash. What a byte holds is decided when it is first read.</summary>
 /// <remarks>It records what recovery does, so that a crash during recovery can be checked. It is good only while the
 /// recovery that it was given to runs.</remarks>
