@@ -3,7 +3,11 @@ module Pmem.Tests.Program
 open Expecto
 open Expecto.Impl
 
-let private tests = testList "pmem" []
+let private tests =
+    testList "pmem" [
+        Litmus.tests
+        CrashStatesTests.tests
+    ]
 
 /// The closing line, after Expecto's own summary.
 let private closing (summary: TestRunSummary) =
