@@ -5,10 +5,7 @@ open System.Collections.Generic
 
 module internal Checking =
     let private describe (events: RecordedEvent[]) index =
-        if index < events.Length then
-            events[index].ToString()
-        else
-            "nothing any more"
+        if index < events.Length then events[index].ToString() else "nothing any more"
 
     let private compare (first: RecordedEvent[]) (second: RecordedEvent[]) =
         let mutable i = 0
@@ -57,12 +54,7 @@ module internal Checking =
         requireEvents events
         Trace.check (int64 image.Length) events
 
-        let subject =
-            {
-                Options = options
-                Image = Array.copy image
-                Recovery = recovery
-            }
+        let subject = { Options = options; Image = Array.copy image; Recovery = recovery }
 
         let searched = CrashSearch(subject, events).Run()
 

@@ -55,14 +55,8 @@ type internal Access(range: ByteRange, isStore: bool, bytes: ReadOnlyMemory<byte
 [<Sealed; AllowNullLiteral(false)>]
 type CrashMoment
     internal
-    (
-        events: RecordedEvent[],
-        indices: int[],
-        crashPoint: int,
-        next: string,
-        lost: TracedStore[],
-        durable: TracedStore[]
-    ) =
+    (events: RecordedEvent[], indices: int[], crashPoint: int, next: string, lost: TracedStore[], durable: TracedStore[])
+    =
     /// What had happened before the crash and matters, in program order.
     member _.Events: IReadOnlyList<RecordedEvent> = Array.AsReadOnly events
 
@@ -158,8 +152,7 @@ type CrashCounterexample
         |]
 
     /// What happened, what was lost, what recovery read, and what it said.
-    override counterexample.ToString() =
-        String.Join("\n", counterexample.Lines)
+    override counterexample.ToString() = String.Join("\n", counterexample.Lines)
 
 /// <summary>What a crash check found; <c>ToString</c> is meant for a test log.</summary>
 [<Sealed; AllowNullLiteral(false)>]
@@ -234,7 +227,8 @@ type CrashReport
             line "  Seen without a crash:"
 
         // A loop makes the same mistake many times: once for each text is enough.
-        let texts = diagnostics |> Array.map (fun found -> found.ToString()) |> Array.distinct
+        let texts =
+            diagnostics |> Array.map (fun found -> found.ToString()) |> Array.distinct
 
         for words in Array.truncate shownDiagnostics texts do
             line (String.Concat("    ", words))

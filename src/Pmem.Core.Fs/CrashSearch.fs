@@ -4,12 +4,7 @@ open System
 open System.Collections.Generic
 
 /// One crash: the trace that it cut off, and where.
-type internal Crash =
-    {
-        Events: IReadOnlyList<RecordedEvent>
-        Point: int
-        Durability: Durability
-    }
+type internal Crash = { Events: IReadOnlyList<RecordedEvent>; Point: int; Durability: Durability }
 
 /// Memory after one crash or more, as far as it is known.
 type internal Situation =
@@ -114,13 +109,7 @@ type internal Explorer(subject: Subject, random: RandomNumbers voption, repeats:
         { situation with
             Crashes =
                 situation.Crashes
-                @ [
-                    {
-                        Events = run.Trace
-                        Point = point
-                        Durability = durability
-                    }
-                ]
+                @ [ { Events = run.Trace; Point = point; Durability = durability } ]
             Narrowings = log.GetRange(0, run.NarrowingsAt[known]).ToArray()
             Acknowledged = Array.append situation.Acknowledged (Array.truncate promised (Situation.promises run.Trace))
         }
@@ -133,9 +122,7 @@ type internal Explorer(subject: Subject, random: RandomNumbers voption, repeats:
 
     /// Runs paths until one is rejected, all are done, or the runs are at the limit; where they are, the script stays at
     /// the path to go on with. Returns whether all were done.
-    member explorer.Explore
-        (situation, script: Script, limit: int64, crashesLeft: int, found: Finding -> unit)
-        : bool =
+    member explorer.Explore(situation, script: Script, limit: int64, crashesLeft: int, found: Finding -> unit) : bool =
         let mutable isDone = false
         let mutable isStopped = false
 
@@ -153,13 +140,7 @@ type internal Explorer(subject: Subject, random: RandomNumbers voption, repeats:
                 | ValueSome failure ->
                     script.WasRejected <- true
 
-                    found
-                        {
-                            Situation = situation
-                            Layers = layers
-                            Run = run
-                            Failure = failure
-                        }
+                    found { Situation = situation; Layers = layers; Run = run; Failure = failure }
 
                     isStopped <- true
                 | ValueNone when crashesLeft > 0 && run.HasStores ->
@@ -198,13 +179,7 @@ type internal Explorer(subject: Subject, random: RandomNumbers voption, repeats:
 
 /// What a search over all crash points of a trace came to.
 [<Struct>]
-type internal Searched =
-    {
-        Finding: Finding voption
-        IsComplete: bool
-        Runs: int64
-        Points: int
-    }
+type internal Searched = { Finding: Finding voption; IsComplete: bool; Runs: int64; Points: int }
 
 /// Visits the crash points of a trace.
 [<Sealed>]
@@ -240,12 +215,7 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
         min options.Budget (explorer.Runs + max 1L ((options.Budget - explorer.Runs) / int64 left))
 
     let visit ordinal point durability promised left =
-        let crash =
-            {
-                Events = events
-                Point = point
-                Durability = durability
-            }
+        let crash = { Events = events; Point = point; Durability = durability }
 
         let situation =
             {
@@ -271,17 +241,9 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
                 (fun found -> finding <- ValueSome found)
             )
 
-        if isDone then
-            scripts.Remove ordinal |> ignore
-        else
-            scripts[ordinal] <- script
+        if isDone then scripts.Remove ordinal |> ignore else scripts[ordinal] <- script
 
-        options.Progress.Invoke
-            {
-                runs = explorer.Runs
-                point = ordinal + 1
-                points = points
-            }
+        options.Progress.Invoke { runs = explorer.Runs; point = ordinal + 1; points = points }
 
     /// One pass over the points that are not done.
     let pass isFirst =
@@ -301,7 +263,10 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
         pass true
 
         // What the early points did not need of their share is left for those that need more.
-        while finding.IsNone && scripts.Count > 0 && explorer.Runs < options.Budget && random.IsNone do
+        while finding.IsNone
+              && scripts.Count > 0
+              && explorer.Runs < options.Budget
+              && random.IsNone do
             pass false
 
         {

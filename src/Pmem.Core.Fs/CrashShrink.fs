@@ -12,13 +12,7 @@ module internal Replay =
         | Trace.AnyStore(offset, bytes, isNonTemporal) ->
             for piece in Atoms.pieces index offset bytes isNonTemporal do
                 if not (lost.Contains(struct (index, piece.Atom))) then
-                    Images.write
-                        image
-                        piece.Atom
-                        {
-                            Value = piece.Value
-                            Mask = piece.Mask
-                        }
+                    Images.write image piece.Atom { Value = piece.Value; Mask = piece.Mask }
         | _ -> ()
 
     /// The image that the events before a number leave behind.
@@ -67,12 +61,9 @@ module internal Replay =
             }
 
         let next =
-            if point >= events.Length then
-                "after the last event"
-            elif count > point then
-                "during the last store"
-            else
-                System.String.Concat("before ", events[point].ToString())
+            if point >= events.Length then "after the last event"
+            elif count > point then "during the last store"
+            else System.String.Concat("before ", events[point].ToString())
 
         CrashMoment(
             Array.map (fun i -> events[i]) kept,
@@ -113,12 +104,7 @@ type internal CrashShrink(subject: Subject, events: RecordedEvent[], finding: Fi
         let mutable found = ValueNone
 
         let situation =
-            {
-                Image = image
-                Crashes = []
-                Narrowings = [||]
-                Acknowledged = acknowledged
-            }
+            { Image = image; Crashes = []; Narrowings = [||]; Acknowledged = acknowledged }
 
         let limit = explorer.Runs + mostRunsOfOne
 
@@ -161,7 +147,10 @@ type internal CrashShrink(subject: Subject, events: RecordedEvent[], finding: Fi
         Order.closeDown (Model.keepsUnitOrder subject.Options.Model) pieces isIn
 
         Seq.forall
-            (fun i -> i = index || not isIn[i] || not (lost.Contains(struct (pieces[i].Event, pieces[i].Atom))))
+            (fun i ->
+                i = index
+                || not isIn[i]
+                || not (lost.Contains(struct (pieces[i].Event, pieces[i].Atom))))
             (seq { 0 .. pieces.Count - 1 })
 
     let restore () =
@@ -192,9 +181,7 @@ type internal CrashShrink(subject: Subject, events: RecordedEvent[], finding: Fi
 
     let rec drop needsWhole size =
         let kept =
-            Array.init events.Length id
-            |> Array.filter (fun i -> isKept[i])
-            |> Array.rev
+            Array.init events.Length id |> Array.filter (fun i -> isKept[i]) |> Array.rev
 
         let mutable hasDropped = false
 
@@ -230,10 +217,7 @@ type internal CrashShrink(subject: Subject, events: RecordedEvent[], finding: Fi
     /// The finding as it is, for one whose repetition takes more runs than a try may have.
     let whole =
         { finding with
-            Situation =
-                { finding.Situation with
-                    Crashes = List.tail finding.Situation.Crashes
-                }
+            Situation = { finding.Situation with Crashes = List.tail finding.Situation.Crashes }
             Layers = List.tail finding.Layers
         }
 

@@ -66,13 +66,7 @@ type internal UnitState(pieces: Piece[], keepsUnitOrder: bool) =
 
 /// A step of narrowing: a piece was settled to be durable or lost. Replaying these gives the same image again.
 [<Struct>]
-type internal Narrowing =
-    {
-        Depth: int
-        Unit: int64
-        Index: int
-        IsIn: bool
-    }
+type internal Narrowing = { Depth: int; Unit: int64; Index: int; IsIn: bool }
 
 /// From so many durable stores of a word to so many it reads the same.
 [<Struct>]
@@ -105,13 +99,7 @@ type internal LazyLayer(depth: int, durability: Durability, lower: Source, log: 
     let narrow unit (state: UnitState) index isIn =
         if isIn then state.Include index else state.Exclude index
 
-        log.Add
-            {
-                Depth = depth
-                Unit = unit
-                Index = index
-                IsIn = isIn
-            }
+        log.Add { Depth = depth; Unit = unit; Index = index; IsIn = isIn }
 
     let durableBits atom (mask: uint64) =
         let bits =
@@ -142,23 +130,14 @@ type internal LazyLayer(depth: int, durability: Durability, lower: Source, log: 
                 && (count = 0 || state.MayBeIn chain[count - 1])
 
             if isPossible then
-                let seen =
-                    {
-                        Value = bits.Value &&& mask
-                        Mask = bits.Mask &&& mask
-                    }
+                let seen = { Value = bits.Value &&& mask; Mask = bits.Mask &&& mask }
 
                 let last = readings.Count - 1
 
                 if last >= 0 && readings[last].Bits = seen && readings[last].Most = count - 1 then
                     readings[last] <- { readings[last] with Most = count }
                 else
-                    readings.Add
-                        {
-                            Fewest = count
-                            Most = count
-                            Bits = seen
-                        }
+                    readings.Add { Fewest = count; Most = count; Bits = seen }
 
         readings
 
@@ -168,8 +147,7 @@ type internal LazyLayer(depth: int, durability: Durability, lower: Source, log: 
         if readings.Count = 1 then
             readings[0].Bits
         else
-            let chosen =
-                readings[readings.Count - 1 - choices.Choose(atom, readings.Count)]
+            let chosen = readings[readings.Count - 1 - choices.Choose(atom, readings.Count)]
 
             if chosen.Fewest > 0 && not (state.IsIn chain[chosen.Fewest - 1]) then
                 narrow unit state chain[chosen.Fewest - 1] true

@@ -65,7 +65,8 @@ type RecordedEvent(event: PersistEvent, file: string, line: int) =
         | :? RecordedEvent as other -> event = other.Event && file = other.File && line = other.Line
         | _ -> false
 
-    override _.GetHashCode() = HashCode.Combine(hash event, file, line)
+    override _.GetHashCode() =
+        HashCode.Combine(hash event, file, line)
 
     /// <summary>As in <c>Journal.cs:17 store 0+8 = 72</c>.</summary>
     override _.ToString() =

@@ -20,7 +20,10 @@ type PersistDiagnostic =
     override diagnostic.ToString() =
         match diagnostic with
         | NotFlushed store ->
-            String.Concat(store.ToString(), " is never flushed: flush its range and drain before anything relies on it.")
+            String.Concat(
+                store.ToString(),
+                " is never flushed: flush its range and drain before anything relies on it."
+            )
         | NotDrained store when store.IsNonTemporal ->
             String.Concat(store.ToString(), " is never drained: drain before anything relies on it.")
         | NotDrained store ->
@@ -66,7 +69,9 @@ type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEven
     let found = List<PersistDiagnostic>()
 
     let unitsOf (range: ByteRange) =
-        [| for unit in range.Offset / unitBytes .. (range.End - 1L) / unitBytes -> unit |]
+        [|
+            for unit in range.Offset / unitBytes .. (range.End - 1L) / unitBytes -> unit
+        |]
 
     let pendingIn unit =
         match pending.TryGetValue unit with
@@ -105,8 +110,7 @@ type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEven
                 flushed.Remove unit |> ignore
 
     let hasUnflushed unit =
-        (pendingIn unit)
-            .Exists(fun store -> not store.IsFlushed && not store.IsNonTemporal)
+        (pendingIn unit).Exists(fun store -> not store.IsFlushed && not store.IsNonTemporal)
 
     let writeBack index kind (range: ByteRange) =
         let units = unitsOf range
@@ -151,7 +155,10 @@ type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEven
         | Execute Fence when Model.hasLines model -> fence ()
         | Execute(SyncPages range) when not range.IsEmpty -> sync index (range.AlignOut Model.PageBytes)
         | Execute(WriteBack(kind, range)) when
-            Model.hasLines model && model <> PersistencyModel.Eadr && kind <> NoWriteBack && not range.IsEmpty
+            Model.hasLines model
+            && model <> PersistencyModel.Eadr
+            && kind <> NoWriteBack
+            && not range.IsEmpty
             ->
             writeBack index kind (CacheLine.cover range)
         | _ -> ()
@@ -184,7 +191,9 @@ type PersistLint =
     /// trace without a diagnostic can still be wrong in the order of its stores.</remarks>
     /// <param name="model">What is guaranteed.</param>
     /// <param name="events">The trace, in program order.</param>
-    static member Check(model: PersistencyModel, events: IEnumerable<RecordedEvent>) : IReadOnlyList<PersistDiagnostic> =
+    static member Check
+        (model: PersistencyModel, events: IEnumerable<RecordedEvent>)
+        : IReadOnlyList<PersistDiagnostic> =
         ArgumentNullException.ThrowIfNull(events, nameof events)
         Linter(model, Seq.toArray events).Run()
 

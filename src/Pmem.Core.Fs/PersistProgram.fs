@@ -73,8 +73,7 @@ module internal Words =
 type PersistWrite internal (range: ByteRange, bytes: byte[]) =
     /// <summary>A write of a copy of these bytes at an offset, both in bytes.</summary>
     /// <exception cref="T:System.ArgumentOutOfRangeException">The offset is negative, or the end over 2^63 - 1.</exception>
-    new(offset: int64, bytes: ReadOnlySpan<byte>) =
-        PersistWrite(ByteRange(offset, int64 bytes.Length), bytes.ToArray())
+    new(offset: int64, bytes: ReadOnlySpan<byte>) = PersistWrite(ByteRange(offset, int64 bytes.Length), bytes.ToArray())
 
     /// The bytes of the memory that are written.
     member _.Range = range
@@ -175,7 +174,8 @@ type PersistProgram private (epochs: PersistEpoch[], isOpen: bool) =
 
     /// <summary>The program with one write more, in the last epoch unless a barrier has closed it.</summary>
     /// <exception cref="T:System.ArgumentOutOfRangeException">The offset is negative, or the end over 2^63 - 1.</exception>
-    member program.Write(offset: int64, bytes: ReadOnlySpan<byte>) = program.Add(PersistWrite(offset, bytes))
+    member program.Write(offset: int64, bytes: ReadOnlySpan<byte>) =
+        program.Add(PersistWrite(offset, bytes))
 
     /// <summary>The program with a write of one byte more.</summary>
     /// <exception cref="T:System.ArgumentOutOfRangeException">The offset is negative.</exception>

@@ -17,13 +17,7 @@ type internal RandomNumbers(seed: int64) =
 
 /// A choice that a recovery run met: which was taken, of how many, for which word, after which accesses.
 [<Struct>]
-type internal Taken =
-    {
-        Chosen: int
-        Count: int
-        Atom: int64
-        History: uint64
-    }
+type internal Taken = { Chosen: int; Count: int; Atom: int64; History: uint64 }
 
 /// The choices of one recovery run after another: depth first, or at random. Each run is told again what the ones before
 /// it chose; where it then asks something else, recovery is not a function of what it reads.
@@ -49,13 +43,7 @@ type internal Script(random: RandomNumbers voption) =
                 | ValueSome numbers -> numbers.Below count
                 | ValueNone -> 0
 
-            taken.Add
-                {
-                    Chosen = chosen
-                    Count = count
-                    Atom = atom
-                    History = history
-                }
+            taken.Add { Chosen = chosen; Count = count; Atom = atom; History = history }
 
         position <- position + 1
         taken[position - 1].Chosen
@@ -99,7 +87,8 @@ type internal Script(random: RandomNumbers voption) =
             taken.Clear()
             hadChoices
         else
-            while taken.Count > 0 && taken[taken.Count - 1].Chosen = taken[taken.Count - 1].Count - 1 do
+            while taken.Count > 0
+                  && taken[taken.Count - 1].Chosen = taken[taken.Count - 1].Count - 1 do
                 taken.RemoveAt(taken.Count - 1)
 
             if taken.Count > 0 then
@@ -247,12 +236,7 @@ module internal RecoveryRun =
         let backing = CrashedBacking(source, script, log, watch)
 
         let memory =
-            CrashedMemory(
-                int64 subject.Image.Length,
-                subject.Options.Model,
-                backing,
-                Array.AsReadOnly acknowledged
-            )
+            CrashedMemory(int64 subject.Image.Length, subject.Options.Model, backing, Array.AsReadOnly acknowledged)
 
         let failure = judge subject memory watch
 

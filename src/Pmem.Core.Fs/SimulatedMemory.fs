@@ -80,9 +80,12 @@ type SimulatedMemory internal (lengthBytes: int64, model: PersistencyModel, back
         check "The flush" offset length
         let range = ByteRange(offset, length)
 
-        if range.IsEmpty then ()
-        elif Model.hasLines model then add (Execute(WriteBack(Clwb, CacheLine.cover range))) file line
-        else sync range file line
+        if range.IsEmpty then
+            ()
+        elif Model.hasLines model then
+            add (Execute(WriteBack(Clwb, CacheLine.cover range))) file line
+        else
+            sync range file line
 
     let drain file line =
         if Model.hasLines model then
@@ -246,17 +249,29 @@ type SimulatedMemory internal (lengthBytes: int64, model: PersistencyModel, back
         member memory.ReadInt32 offset = memory.ReadInt32 offset
         member memory.ReadInt64 offset = memory.ReadInt64 offset
         member memory.Store(offset, bytes, file, line) = memory.Store(offset, bytes, file, line)
-        member memory.StoreByte(offset, value, file, line) = memory.StoreByte(offset, value, file, line)
-        member memory.StoreInt32(offset, value, file, line) = memory.StoreInt32(offset, value, file, line)
-        member memory.StoreInt64(offset, value, file, line) = memory.StoreInt64(offset, value, file, line)
+
+        member memory.StoreByte(offset, value, file, line) =
+            memory.StoreByte(offset, value, file, line)
+
+        member memory.StoreInt32(offset, value, file, line) =
+            memory.StoreInt32(offset, value, file, line)
+
+        member memory.StoreInt64(offset, value, file, line) =
+            memory.StoreInt64(offset, value, file, line)
 
         member memory.StoreNonTemporal(offset, bytes, file, line) =
             memory.StoreNonTemporal(offset, bytes, file, line)
 
-        member memory.Flush(offset, length, file, line) = memory.Flush(offset, length, file, line)
+        member memory.Flush(offset, length, file, line) =
+            memory.Flush(offset, length, file, line)
+
         member memory.Drain(file, line) = memory.Drain(file, line)
-        member memory.Persist(offset, length, file, line) = memory.Persist(offset, length, file, line)
-        member memory.Acknowledge(operation, file, line) = memory.Acknowledge(operation, file, line)
+
+        member memory.Persist(offset, length, file, line) =
+            memory.Persist(offset, length, file, line)
+
+        member memory.Acknowledge(operation, file, line) =
+            memory.Acknowledge(operation, file, line)
 
 /// <summary>Memory that a workload runs on before a crash: it records stores, flushes, drains and promises.</summary>
 [<Sealed; AllowNullLiteral(false)>]

@@ -32,7 +32,10 @@ let private bytesOf length =
 let private store =
     gen {
         let! offset = Gen.elements places
-        let! length = Gen.frequency [ 6, Gen.constant 8; 2, Gen.elements [ 1; 4 ]; 1, Gen.constant 12 ]
+
+        let! length =
+            Gen.frequency [ 6, Gen.constant 8; 2, Gen.elements [ 1; 4 ]; 1, Gen.constant 12 ]
+
         let! bytes = bytesOf length
         return offset, bytes
     }
@@ -47,23 +50,25 @@ let private range =
 let private writeBack =
     Gen.map2
         (fun kind range -> Execute(WriteBack(kind, range)))
-        (Gen.frequency [
-            4, Gen.constant Clwb
-            1, Gen.constant ClflushOpt
-            2, Gen.constant Clflush
-            1, Gen.constant DcCvap
-            1, Gen.constant NoWriteBack
-        ])
+        (Gen.frequency
+            [
+                4, Gen.constant Clwb
+                1, Gen.constant ClflushOpt
+                2, Gen.constant Clflush
+                1, Gen.constant DcCvap
+                1, Gen.constant NoWriteBack
+            ])
         range
 
 let private event =
-    Gen.frequency [
-        8, Gen.map Store store
-        3, Gen.map StoreNonTemporal store
-        4, writeBack
-        3, Gen.constant (Execute Fence)
-        1, Gen.map (fun range -> Execute(SyncPages(ByteRange.alignOut 4096L range))) range
-    ]
+    Gen.frequency
+        [
+            8, Gen.map Store store
+            3, Gen.map StoreNonTemporal store
+            4, writeBack
+            3, Gen.constant (Execute Fence)
+            1, Gen.map (fun range -> Execute(SyncPages(ByteRange.alignOut 4096L range))) range
+        ]
 
 let private simplerStore make (offset: int64, bytes: byte[]) =
     seq {
@@ -113,17 +118,18 @@ type ProgramStep =
     | Barrier
 
 let private programStep =
-    Gen.frequency [
-        3,
-        gen {
-            let! offset = Gen.choose64 (0L, int64 sizeBytes - 100L)
-            let! offset = Gen.elements (offset :: places)
-            let! length = Gen.elements [ 0; 1; 8; 16; 50; 100 ]
-            let! bytes = bytesOf (min length (sizeBytes - int offset))
-            return Write(offset, bytes)
-        }
-        1, Gen.constant Barrier
-    ]
+    Gen.frequency
+        [
+            3,
+            gen {
+                let! offset = Gen.choose64 (0L, int64 sizeBytes - 100L)
+                let! offset = Gen.elements (offset :: places)
+                let! length = Gen.elements [ 0; 1; 8; 16; 50; 100 ]
+                let! bytes = bytesOf (min length (sizeBytes - int offset))
+                return Write(offset, bytes)
+            }
+            1, Gen.constant Barrier
+        ]
 
 let private simplerStep step =
     match step with

@@ -8,14 +8,7 @@ open Pmem.Core
 open Pmem.Tests.CrashGenerators
 
 /// A stored word: the event, the word, its bytes (where and what), and whether it went past the cache.
-type private StoredWord =
-    {
-        Event: int
-        Word: int64
-        At: int64
-        Bytes: byte[]
-        IsNonTemporal: bool
-    }
+type private StoredWord = { Event: int; Word: int64; At: int64; Bytes: byte[]; IsNonTemporal: bool }
 
 let private storedWords (events: PersistEvent[]) =
     let cut event isNonTemporal (offset: int64) (bytes: byte[]) =
@@ -94,38 +87,39 @@ let private isSure model (events: PersistEvent[]) count stored =
     | _ -> lines
 
 let private bruteForce model (image: byte[]) (events: PersistEvent[]) =
-    set [
-        for count in 0 .. events.Length do
-            let stored =
-                storedWords events
-                |> List.filter (fun word -> word.Event < count)
-                |> List.toArray
+    set
+        [
+            for count in 0 .. events.Length do
+                let stored =
+                    storedWords events
+                    |> List.filter (fun word -> word.Event < count)
+                    |> List.toArray
 
-            let sure = stored |> Array.map (isSure model events count)
+                let sure = stored |> Array.map (isSure model events count)
 
-            let below =
-                stored
-                |> Array.map (fun later ->
-                    [| 0 .. stored.Length - 1 |]
-                    |> Array.filter (fun i -> isOrdered model stored[i] later))
+                let below =
+                    stored
+                    |> Array.map (fun later ->
+                        [| 0 .. stored.Length - 1 |]
+                        |> Array.filter (fun i -> isOrdered model stored[i] later))
 
-            for subset in 0 .. (1 <<< stored.Length) - 1 do
-                let isIn i = subset >>> i &&& 1 = 1
+                for subset in 0 .. (1 <<< stored.Length) - 1 do
+                    let isIn i = subset >>> i &&& 1 = 1
 
-                let isAllowed =
-                    Seq.forall
-                        (fun i -> if isIn i then Array.forall isIn below[i] else not sure[i])
-                        (seq { 0 .. stored.Length - 1 })
+                    let isAllowed =
+                        Seq.forall
+                            (fun i -> if isIn i then Array.forall isIn below[i] else not sure[i])
+                            (seq { 0 .. stored.Length - 1 })
 
-                if isAllowed then
-                    let state = Array.copy image
+                    if isAllowed then
+                        let state = Array.copy image
 
-                    for i in 0 .. stored.Length - 1 do
-                        if isIn i then
-                            stored[i].Bytes.CopyTo(state, int stored[i].At)
+                        for i in 0 .. stored.Length - 1 do
+                            if isIn i then
+                                stored[i].Bytes.CopyTo(state, int stored[i].At)
 
-                    Convert.ToHexString state
-    ]
+                        Convert.ToHexString state
+        ]
 
 let private image = Array.zeroCreate<byte> sizeBytes
 
@@ -158,35 +152,40 @@ let private property name body =
 let private isSubset (smaller: string list) (larger: string list) = Set.isSubset (set smaller) (set larger)
 
 let tests =
-    testList "crash states" [
-        for model in models do
-            property $"{model} agrees with every subset of the stores that the rules allow" (agree model)
+    testList
+        "crash states"
+        [
+            for model in models do
+                property $"{model} agrees with every subset of the stores that the rules allow" (agree model)
 
-        property "what X86 allows, Relaxed allows" (fun (SmallTrace events) ->
-            isSubset (states PersistencyModel.X86 events) (states PersistencyModel.Relaxed events))
+            property "what X86 allows, Relaxed allows" (fun (SmallTrace events) ->
+                isSubset (states PersistencyModel.X86 events) (states PersistencyModel.Relaxed events))
 
-        property "what Eadr allows, X86 allows" (fun (SmallTrace events) ->
-            isSubset (states PersistencyModel.Eadr events) (states PersistencyModel.X86 events))
+            property "what Eadr allows, X86 allows" (fun (SmallTrace events) ->
+                isSubset (states PersistencyModel.Eadr events) (states PersistencyModel.X86 events))
 
-        property "an instruction more allows no state more" (fun (SmallTrace events) ->
-            let isStore event = wordCount event > 0
+            property "an instruction more allows no state more" (fun (SmallTrace events) ->
+                let isStore event = wordCount event > 0
 
-            models
-            |> List.forall (fun model -> isSubset (states model events) (states model (List.filter isStore events))))
+                models
+                |> List.forall (fun model ->
+                    isSubset (states model events) (states model (List.filter isStore events))))
 
-        property "the contents before and, after the stores, the contents then are states" (fun (SmallTrace events) ->
-            let final = Array.copy image
+            property
+                "the contents before and, after the stores, the contents then are states"
+                (fun (SmallTrace events) ->
+                    let final = Array.copy image
 
-            for event in events do
-                match event with
-                | Store(offset, bytes)
-                | StoreNonTemporal(offset, bytes) -> bytes.CopyTo(final, int offset)
-                | _ -> ()
+                    for event in events do
+                        match event with
+                        | Store(offset, bytes)
+                        | StoreNonTemporal(offset, bytes) -> bytes.CopyTo(final, int offset)
+                        | _ -> ()
 
-            models
-            |> List.forall (fun model ->
-                let states = set (states model events)
+                    models
+                    |> List.forall (fun model ->
+                        let states = set (states model events)
 
-                Set.contains (Convert.ToHexString image) states
-                && Set.contains (Convert.ToHexString final) states))
-    ]
+                        Set.contains (Convert.ToHexString image) states
+                        && Set.contains (Convert.ToHexString final) states))
+        ]

@@ -4,10 +4,14 @@ open Expecto
 open Expecto.Impl
 
 let private tests =
-    testList "pmem" [
-        Litmus.tests
-        CrashStatesTests.tests
-    ]
+    testList
+        "pmem"
+        [
+            Litmus.tests
+            CrashStatesTests.tests
+            PersistProgramTests.tests
+            CrashCheckTests.tests
+        ]
 
 /// The closing line, after Expecto's own summary.
 let private closing (summary: TestRunSummary) =
