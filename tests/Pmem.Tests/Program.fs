@@ -11,6 +11,8 @@ let private tests =
             CrashStatesTests.tests
             PersistProgramTests.tests
             CrashCheckTests.tests
+            PersistLintTests.tests
+            SimulatedMemoryTests.tests
         ]
 
 /// The closing line, after Expecto's own summary.
