@@ -57,6 +57,9 @@ type CrashMoment
     internal
     (events: RecordedEvent[], indices: int[], crashPoint: int, next: string, lost: TracedStore[], durable: TracedStore[])
     =
+    /// The most events that the text shows, besides those that were lost.
+    static let shownEvents = 24
+
     /// What had happened before the crash and matters, in program order.
     member _.Events: IReadOnlyList<RecordedEvent> = Array.AsReadOnly events
 
@@ -71,24 +74,37 @@ type CrashMoment
     member _.Durable: IReadOnlyList<TracedStore> = Array.AsReadOnly durable
 
     member internal _.Lines =
-        let fate index =
-            let isLost = lost |> Array.exists (fun store -> store.EventIndex = index)
-            let isDurable = durable |> Array.exists (fun store -> store.EventIndex = index)
+        let hasLost = HashSet<int>(lost |> Array.map (fun store -> store.EventIndex))
+        let hasDurable = HashSet<int>(durable |> Array.map (fun store -> store.EventIndex))
 
-            match isLost, isDurable with
+        let fate index =
+            match hasLost.Contains index, hasDurable.Contains index with
             | true, true -> "torn     "
             | true, false -> "LOST     "
             | false, true -> "durable  "
             | false, false -> "         "
 
-        [|
-            for i in 0 .. events.Length - 1 do
-                String.Concat("    ", fate indices[i], events[i].ToString())
+        // What was lost is always shown, and the last of the rest.
+        let first = events.Length - shownEvents
 
-                if fate indices[i] = "torn     " then
-                    for store in lost do
-                        if store.EventIndex = indices[i] then
-                            String.Concat("             lost of it: ", store.Range.ToString())
+        let isShown i =
+            i >= first || hasLost.Contains indices[i]
+
+        let hidden =
+            Array.init (max 0 first) id |> Array.filter (isShown >> not) |> Array.length
+
+        [|
+            if hidden > 0 then
+                String.Concat("    … ", Words.count (int64 hidden) "event", " before the rest, nothing of them lost")
+
+            for i in 0 .. events.Length - 1 do
+                if isShown i then
+                    String.Concat("    ", fate indices[i], events[i].ToString())
+
+                    if hasDurable.Contains indices[i] then
+                        for store in lost do
+                            if store.EventIndex = indices[i] then
+                                String.Concat("             lost of it: ", store.Range.ToString())
             String.Concat("    -- power failure ", next)
         |]
 

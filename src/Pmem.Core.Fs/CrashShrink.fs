@@ -77,14 +77,15 @@ module internal Replay =
 /// <summary>Makes a counterexample of a finding, and makes it short.</summary>
 /// <remarks>
 /// First as few stores as possible are lost: each that is left matters by being lost. Then events are dropped, as long as
-/// recovery still rejects what the crash leaves of the rest, in the same way, and still accepts what the rest leaves
-/// behind when nothing crashes: else the store whose loss is the mistake could be dropped as well.
+/// recovery still rejects what the crash leaves of the rest, in the same way, and still accepts a reference: what the
+/// rest leaves where nothing is lost (at the crash, or else at the end of the workload). Without the reference the store
+/// whose loss is the mistake could be dropped as well.
 /// </remarks>
 [<Sealed>]
 type internal CrashShrink(subject: Subject, events: RecordedEvent[], finding: Finding) =
-    /// Enough for a few hundred events; a counterexample that is not the shortest is still one.
-    let mostTries = 4000
-    let mostAccesses = 20_000_000L
+    /// Enough for thousands of events, and over in seconds; a counterexample that is not the shortest is still one.
+    let mostWork = 5_000_000L
+    let mostAccesses = 5_000_000L
     let mostRunsOfOne = 500L
 
     let crash = List.head finding.Situation.Crashes
@@ -92,7 +93,8 @@ type internal CrashShrink(subject: Subject, events: RecordedEvent[], finding: Fi
     let explorer = Explorer(subject, ValueNone, 0)
     let isKept = Array.create events.Length true
     let lost = Replay.lost crash.Durability (List.head finding.Layers)
-    let mutable tries = 0
+    let nothing = HashSet<Share>()
+    let mutable work = 0L
 
     let kind failure =
         match failure with
@@ -121,24 +123,22 @@ type internal CrashShrink(subject: Subject, events: RecordedEvent[], finding: Fi
 
     let isKeptAt i = isKept[i]
 
+    let imageOf count lost =
+        work <- work + int64 (count + subject.Image.Length / 256)
+        Replay.image subject.Image events isKeptAt count lost
+
     /// What recovery says to what the crash leaves of the events that are kept.
     let reject () =
-        tries <- tries + 1
-        let image = Replay.image subject.Image events isKeptAt count lost
-
-        match explore image (promises crash.Point) subject.Options.RecoveryCrashes with
+        match explore (imageOf count lost) (promises crash.Point) subject.Options.RecoveryCrashes with
         | ValueSome again when kind again.Failure = kind finding.Failure -> ValueSome again
         | _ -> ValueNone
 
-    /// Whether recovery accepts what the events that are kept leave behind without a crash.
-    let acceptsWhole () =
-        let image =
-            Replay.image subject.Image events isKeptAt events.Length (HashSet<Share>())
-
-        (explore image (promises events.Length) 0).IsNone
+    /// Whether recovery accepts what the first events leave where nothing is lost.
+    let accepts first =
+        (explore (imageOf first nothing) (promises (max first crash.Point)) 0).IsNone
 
     let goesOn () =
-        tries < mostTries && explorer.Accesses < mostAccesses
+        work < mostWork && explorer.Accesses < mostAccesses
 
     /// Whether a store's share may be durable while the others that are lost stay lost.
     let isFirstLost (pieces: List<Piece>) index =
@@ -153,7 +153,7 @@ type internal CrashShrink(subject: Subject, events: RecordedEvent[], finding: Fi
                 || not (lost.Contains(struct (pieces[i].Event, pieces[i].Atom))))
             (seq { 0 .. pieces.Count - 1 })
 
-    let restore () =
+    let restoreSome () =
         for unit in Seq.sort (Seq.toArray crash.Durability.Pending.Keys) do
             let pieces = crash.Durability.Pending[unit]
 
@@ -166,12 +166,54 @@ type internal CrashShrink(subject: Subject, events: RecordedEvent[], finding: Fi
                     if (reject ()).IsNone then
                         lost.Add share |> ignore
 
+    /// Leaves as few stores lost as possible: none, if the moment of the crash is the mistake.
+    let restore () =
+        let all = Seq.toArray lost
+        lost.Clear()
+
+        if (reject ()).IsNone then
+            lost.UnionWith all
+            restoreSome ()
+
+    /// The number of events whose outcome recovery accepts where nothing is lost: up to the crash, or all, or 0 for
+    /// neither.
+    let reference () =
+        if lost.Count > 0 && accepts count then count
+        elif accepts events.Length then events.Length
+        else 0
+
+    /// The stores of which a byte is left in the image.
+    let visible first (lost: HashSet<Share>) =
+        let owners = Array.create subject.Image.Length -1
+
+        for i in 0 .. first - 1 do
+            match events[i].Event with
+            | Trace.AnyStore(offset, bytes, _) ->
+                for at in offset .. offset + int64 bytes.Length - 1L do
+                    if not (lost.Contains(struct (i, at / Atom.SizeBytes))) then
+                        owners[int at] <- i
+            | _ -> ()
+
+        HashSet<int> owners
+
+    /// Drops what can be told without a try: what comes too late, what stores nothing (without flushes and drains more
+    /// states are possible, not fewer), and what is overwritten both after the crash and in the reference.
+    let dropUnseen reference =
+        let seen = visible count lost
+        seen.UnionWith(visible reference nothing)
+
+        for i in 0 .. events.Length - 1 do
+            match events[i].Event with
+            | Acknowledge _ -> isKept[i] <- i < max crash.Point reference
+            | Execute _ -> isKept[i] <- false
+            | _ -> isKept[i] <- i < max count reference && seen.Contains i
+
     /// Drops a run of events if the rest still shows the mistake.
-    let tryDrop needsWhole (chosen: int[]) =
+    let tryDrop reference (chosen: int[]) =
         for i in chosen do
             isKept[i] <- false
 
-        let isShown = (reject ()).IsSome && (not needsWhole || acceptsWhole ())
+        let isShown = (reject ()).IsSome && (reference = 0 || accepts reference)
 
         if not isShown then
             for i in chosen do
@@ -179,18 +221,24 @@ type internal CrashShrink(subject: Subject, events: RecordedEvent[], finding: Fi
 
         isShown
 
-    let rec drop needsWhole size =
+    let rec drop reference size =
         let kept =
             Array.init events.Length id |> Array.filter (fun i -> isKept[i]) |> Array.rev
 
         let mutable hasDropped = false
 
         for chosen in Array.chunkBySize size kept do
-            if goesOn () && tryDrop needsWhole chosen then
+            if goesOn () && tryDrop reference chosen then
                 hasDropped <- true
 
         if goesOn () && (size > 1 || hasDropped) then
-            drop needsWhole (max 1 (size / 2))
+            drop reference (max 1 (size / 2))
+
+    let shorten () =
+        restore ()
+        let reference = reference ()
+        dropUnseen reference
+        drop reference (max 1 (events.Length / 2))
 
     let describe (final: Finding) =
         let mutable image = Replay.image subject.Image events isKeptAt count lost
@@ -223,8 +271,7 @@ type internal CrashShrink(subject: Subject, events: RecordedEvent[], finding: Fi
 
     member _.Run() =
         if (reject ()).IsSome then
-            restore ()
-            drop (acceptsWhole ()) (max 1 (events.Length / 2))
+            shorten ()
 
         match reject () with
         | ValueSome final -> describe final
