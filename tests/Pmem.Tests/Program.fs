@@ -19,6 +19,12 @@ let private tests =
             LibPmemTests.tests
             TrackerTests.tests
             SampleTests.tests
+            Litmus.tests
+            CrashStatesTests.tests
+            PersistProgramTests.tests
+            CrashCheckTests.tests
+            PersistLintTests.tests
+            SimulatedMemoryTests.tests
         ]
 
 /// The closing line, after Expecto's own summary.
