@@ -19,6 +19,7 @@ let private tests =
             LibPmemTests.tests
             TrackerTests.tests
             SampleTests.tests
+            DocumentTests.tests
             Litmus.tests
             CrashStatesTests.tests
             PersistProgramTests.tests
