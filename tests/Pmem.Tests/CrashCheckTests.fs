@@ -52,6 +52,38 @@ let private bugs =
                     (fun store -> store.Range.Offset = 4096L)
                     "the store of recovery")
 
+            testCase "a store that shows before its promise" (fun () ->
+                let workload (memory: RecordedMemory) =
+                    memory.StoreInt64(0L, 1L)
+                    memory.Acknowledge 1L
+
+                // Right only if nothing could be durable before the promise.
+                let recovery (memory: CrashedMemory) =
+                    memory.Acknowledged.Count = 1 || memory.ReadInt64 0L = 0L
+
+                for model in models do
+                    let report = CrashCheck.run (under model) (Array.zeroCreate 64) workload recovery
+                    Expect.equal report.Verdict CrashVerdict.Inconsistent (string model))
+
+            testCase "the second recovery finds what the first one read" (fun () ->
+                let workload (memory: RecordedMemory) =
+                    memory.StoreInt64(0L, 1L)
+                    memory.StoreInt64(0L, 2L)
+
+                // The first recovery derives a word from one that the crash decided; both must go together ever after.
+                let recovery (memory: CrashedMemory) =
+                    if memory.Acknowledged.Count = 0 then
+                        memory.StoreInt64(64L, memory.ReadInt64 0L + 5L)
+                        memory.Persist(64L, 8L)
+                        memory.Acknowledge 1L
+                        true
+                    else
+                        memory.ReadInt64 64L = memory.ReadInt64 0L + 5L
+
+                for model in models do
+                    let report = CrashCheck.run (under model) (Array.zeroCreate 8192) workload recovery
+                    Expect.equal report.Verdict CrashVerdict.Consistent (string report))
+
             testCase "a mistake that takes three crashes" (fun () ->
                 // Each recovery moves one step on; the last step is wrong.
                 let workload (memory: RecordedMemory) =
