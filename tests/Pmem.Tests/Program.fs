@@ -24,6 +24,9 @@ let private tests =
             CrashStatesTests.tests
             PersistProgramTests.tests
             CrashCheckTests.tests
+            CrashBugTests.tests
+            CrashReportTests.tests
+            CrashExplorationTests.tests
             PersistLintTests.tests
             SimulatedMemoryTests.tests
         ]
