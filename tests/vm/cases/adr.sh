@@ -22,8 +22,6 @@ setup() {
 
 guest_main() {
   setup
-  ls /dev/pmem* /dev/dax*; mount
-  for i in /sys/bus/nd/devices/region*; do (cd $i; for j in deep_flush persistence_domain size read_only; do echo $i $j $(cat $j); done); done
-  expect "the persistence domain" memory_controller "$(cat "/sys/bus/nd/devices/region$(region ext4)/persistence_domain")"
+  expect "the persistence domain" memory_controller "$(domain ext4)"
   suite "all tests on ext4 with DAX" /mnt/ext4/tests
 }

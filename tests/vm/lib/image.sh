@@ -5,8 +5,9 @@
 # Sets `image`.
 build_image() {
   local published=$work/published key runtime
-  say "publish: tests/Pmem.Tests"
+  say "publish: the tests"
   publish "$top/tests/Pmem.Tests" "$published/tests"
+  publish "$here/PowerCut" "$published/powercut"
   runtime=$(runtime_folder)
   key=$({ echo "$runtime"; image_tools; find "$published" -type f -exec sha256sum {} +; cat "$here/lib/image.sh"; } |
     sha256sum | cut -c 1-16)

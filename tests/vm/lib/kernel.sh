@@ -5,7 +5,7 @@
 modules="crc16 crc32c_generic crc32c-intel libcrc32c mbcache jbd2 ext4 xfs libnvdimm nfit nd_btt nd_pmem dax_pmem
 device_dax virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk nd_virtio virtio_pmem"
 
-# Sets `kernel` to a folder with vmlinuz and modules/.
+# Sets `kernel` to a folder with vmlinux and modules/.
 build_kernel() {
   local package
   package=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/^  Depends: //p' | head -n 1)
@@ -16,7 +16,7 @@ build_kernel() {
   local version
   version=$(apt-cache show "$package" | sed -n 's/^Version: //p' | head -n 1)
   kernel=$cache/kernel-$package-$version
-  [ -f "$kernel/vmlinuz" ] && return
+  [ -f "$kernel/vmlinux" ] && return
   say "kernel: $package $version"
   fill_cache "$kernel" extract_kernel "$package=$version"
 }
@@ -27,7 +27,7 @@ extract_kernel() {
   # apt warns when its own user cannot write here, and downloads all the same.
   apt-get -qq download "$1" 2>apt.log || { cat apt.log >&2; return 1; }
   dpkg-deb --extract ./*.deb package
-  mv package/boot/vmlinuz-* vmlinuz
+  unpack_kernel package/boot/vmlinuz-* >vmlinux
   mkdir modules
   for name in $modules; do
     path=$(find package/lib/modules -name "$name.ko" | head -n 1)
@@ -35,4 +35,13 @@ extract_kernel() {
     cp "$path" modules/
   done
   rm -rf package ./*.deb apt.log
+}
+
+# The kernel itself out of the file that a boot loader loads. QEMU starts it as it is, and a guest that has not to unpack
+# it boots in half the time.
+unpack_kernel() {
+  local start
+  start=$(LC_ALL=C grep --text --byte-offset --only-matching --perl-regexp '\xfd7zXZ\x00' "$1" | head -n 1 | cut -d : -f 1)
+  # xz complains of what follows the kernel in that file.
+  tail --bytes "+$((start + 1))" "$1" | xz --decompress --stdout 2>/dev/null || [ "$(head --bytes 4 vmlinux)" = $'\x7fELF' ]
 }

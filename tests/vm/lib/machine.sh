@@ -11,11 +11,13 @@ machine_defaults() {
   media=() # the names of NVDIMMs, in the order of their addresses
 }
 
-# nvdimm NAME SIZE [armed|unarmed]: an NVDIMM on a file of its own, which outlives a boot. An unarmed one is read-only.
+# nvdimm NAME SIZE [armed|unarmed|readonly]: an NVDIMM on a file of its own, which outlives a boot. An unarmed one cannot
+# promise to keep what is stored, so the guest may only read it; a read-only one cannot be written by the machine either.
 nvdimm() {
   local backend="memory-backend-file,id=m$1,share=on,mem-path=$folder/$1.img,size=$2"
   local device="nvdimm,id=n$1,memdev=m$1,label-size=1M"
   [ "${3:-armed}" = armed ] || device+=,unarmed=on
+  [ "${3:-armed}" != readonly ] || backend+=,readonly=on
   [ -e "$folder/$1.img" ] || truncate --size "$2" "$folder/$1.img"
   devices+=(-object "$backend" -device "$device")
   media+=("$1")
@@ -36,7 +38,7 @@ qemu_arguments() {
   arguments=(qemu-system-x86_64 -accel "$accelerator" -nodefaults -no-user-config -no-reboot -display none
     -M "q35,nvdimm=on,nvdimm-persistence=$persistence" -cpu "$cpu" -smp 1
     -m "$memory,slots=$((${#media[@]} + 1)),maxmem=16G"
-    -kernel "$kernel/vmlinuz" -initrd "$initrd"
+    -kernel "$kernel/vmlinux" -initrd "$initrd"
     -append "console=ttyS0 quiet panic=-1 pmem.case=$name pmem.step=$1 pmem.media=$(IFS=,; echo "${media[*]}")"
     -drive "file=$image,format=raw,if=none,id=root,readonly=on" -device virtio-blk-pci,drive=root
     "${devices[@]}")
@@ -46,14 +48,18 @@ qemu_arguments() {
 # end has failed.
 boot() {
   local started=$SECONDS
-  console=$folder/$1.console
-  answers=$folder/$1.answers
-  qemu_arguments "$1"
-  : >"$answers"
+  start_names "$1"
   timeout --signal=KILL "$seconds" "${arguments[@]}" \
     -serial "file:$console" -serial "file:$answers" </dev/null >"$folder/$1.qemu" 2>&1
   judge_boot "$1" $?
   say "$name/$1: $((SECONDS - started)) s"
+}
+
+start_names() {
+  console=$folder/$1.console
+  answers=$folder/$1.answers
+  qemu_arguments "$1"
+  : >"$answers"
 }
 
 judge_boot() {

@@ -12,6 +12,7 @@ mke2fs e2fsprogs
 mkfs.xfs xfsprogs
 fio fio
 cpio cpio
+xz xz-utils
 dpkg-deb dpkg
 apt-get apt
 timeout coreutils
