@@ -18,8 +18,11 @@ let private reporter (path: string) =
 
 let private openLog (path: string) =
     let isNew = not (File.Exists path)
-    let memory = if isNew then PmemMapping.Create(path, logBytes) else PmemMapping.Open path
-    let log = AppendLog memory
+    let memory =
+        if isNew then PmemMapping.Create(path, logBytes)
+        else PmemMapping.Open path
+
+    let log = AppendLog(MappedMemory memory)
 
     if not log.IsFormatted then
         log.Format()
@@ -34,7 +37,7 @@ let private recover say path =
 
 let private recoverPair say (path: string) =
     let memory = PmemMapping.Open path
-    let pair = RedoPair memory
+    let pair = RedoPair(MappedMemory memory)
     let updates = Workload.recoverPair pair
     say $"recovered pair {updates} on {memory.Mapping}"
     struct (pair, updates)
