@@ -14,6 +14,7 @@ open System.Globalization
 //  PMEM_MOVNT_THRESHOLD   bytes       shortest non-temporal copy                    libpmem(7)
 //  PMEM_MMAP_HINT         hex         where to map; no randomisation                libpmem(7)
 //  PMEM_VECTOR_BITS       128 …       widest vector that a copy uses                this library
+//  PMEM_NO_MACHINE_CODE   0, 1        as if executable memory were refused          this library
 //
 //  libpmem ignores a value that it does not understand. Here it is refused: whoever sets one means something by it.
 
@@ -46,6 +47,8 @@ type PmemEnvironment =
         MmapHint: int64
         /// <summary><c>PMEM_VECTOR_BITS</c>: 128, 256 or 512; 0 where unset.</summary>
         VectorBits: int
+        /// <c>PMEM_NO_MACHINE_CODE</c>
+        NoMachineCode: Setting
     }
 
     /// Nothing is set.
@@ -59,6 +62,7 @@ type PmemEnvironment =
             MovntThresholdBytes = -1L
             MmapHint = 0L
             VectorBits = 0
+            NoMachineCode = Setting.Unset
         }
 
 /// Reading the environment.
@@ -121,6 +125,7 @@ module PmemEnvironment =
             let! movntThresholdBytes = read "PMEM_MOVNT_THRESHOLD" -1L threshold
             let! mmapHint = read "PMEM_MMAP_HINT" 0L hint
             let! vectorBits = read "PMEM_VECTOR_BITS" 0 vectorBits
+            let! noMachineCode = read "PMEM_NO_MACHINE_CODE" Setting.Unset setting
 
             return
                 {
@@ -132,5 +137,6 @@ module PmemEnvironment =
                     MovntThresholdBytes = movntThresholdBytes
                     MmapHint = mmapHint
                     VectorBits = vectorBits
+                    NoMachineCode = noMachineCode
                 }
         }

@@ -103,12 +103,6 @@ module Mapping =
         | Setting.Unset, DeviceDax -> struct (true, "it is a device-DAX device")
         | Setting.Unset, PageCache -> struct (false, "MAP_SYNC was refused: the file system is not DAX")
 
-    let private noWriteBack (platform: Platform) =
-        if platform.Facts.CanRunMachineCode then
-            "the processor has no cache-line write-back that a process can use"
-        else
-            "executable memory was refused to this process, and write-back needs it"
-
     /// Decides granularity and is-pmem. A device on which neither write-back nor msync works is refused.
     let decide (facts: MappingFacts) =
         let platform = facts.Platform
@@ -120,7 +114,7 @@ module Mapping =
             elif platform.IsFlushElided then
                 StoreGranularity.Byte, why
             elif platform.WriteBack = NoWriteBack then
-                StoreGranularity.Page, noWriteBack platform
+                StoreGranularity.Page, platform.WhyNoWriteBack
             else
                 StoreGranularity.CacheLine, why
 

@@ -28,7 +28,8 @@ type PlatformFacts =
         HasDcCvap: bool
         /// DC CVADP is there.
         HasDcCvadp: bool
-        /// This process may run the library's machine code; without it no cache line can be written back.
+        /// This process can run the library's machine code: there is some for its architecture and operating system, and
+        /// executable memory was granted. Without it no cache line can be written back.
         CanRunMachineCode: bool
         /// The machine's data cache line, in bytes.
         LineSizeBytes: int64
@@ -71,6 +72,15 @@ type Platform =
     /// The unit of msync, in bytes.
     member platform.PageSizeBytes = platform.Facts.PageSizeBytes
 
+    member internal platform.WhyNoWriteBack =
+        if platform.Environment.NoMachineCode = Setting.On then
+            "PMEM_NO_MACHINE_CODE is 1"
+        elif not platform.Facts.CanRunMachineCode then
+            "write-back needs a few bytes of machine code, and this process was refused executable memory, or there is none "
+            + "for its architecture and operating system"
+        else
+            "the processor has no instruction for it that a process can use"
+
     /// One paragraph that tells a person what a persist does on this machine, and why.
     member platform.Describe() =
         let facts = platform.Facts
@@ -93,13 +103,11 @@ type Platform =
                     |]
                 )
             elif platform.WriteBack = NoWriteBack then
-                let why =
-                    if not facts.CanRunMachineCode then
-                        "this process may not run machine code of its own (executable memory was refused)"
-                    else
-                        "the processor has no instruction for it that a process can use"
-
-                String.Concat("no cache line can be written back, because ", why, ", so msync is used there too")
+                String.Concat(
+                    "no cache line can be written back, because ",
+                    platform.WhyNoWriteBack,
+                    ", so msync is used there too"
+                )
             else
                 let domain =
                     if facts.PersistenceDomains.Count = 0 then
@@ -147,7 +155,7 @@ module Platform =
 
     let private writeBack (facts: PlatformFacts) (environment: PmemEnvironment) =
         match facts.Architecture with
-        | _ when not facts.CanRunMachineCode -> NoWriteBack
+        | _ when not facts.CanRunMachineCode || environment.NoMachineCode = Setting.On -> NoWriteBack
         | Architecture.X64 when facts.HasClwb && environment.NoClwb <> Setting.On -> Clwb
         | Architecture.X64 when facts.HasClflushOpt && environment.NoClflushOpt <> Setting.On -> ClflushOpt
         | Architecture.X64 when facts.HasClflush -> Clflush

@@ -1,0 +1,41 @@
+namespace Pmem.Linux;
+
+/// <summary>A page of machine code: first writable, then executable, never both.</summary>
+internal static unsafe class ExecutablePage
+{
+    /// <summary>Alignment of each function: a cache line, so that a short loop lies in one.</summary>
+    private const int FunctionAlignment = 64;
+
+    /// <summary>
+    /// Places the functions on a page of their own and returns their addresses; null where the system refuses executable
+    /// memory (SELinux execmem, PR_SET_MDWE, hardened kernels). The page stays for the life of the process.
+    /// </summary>
+    public static nint[]? TryPlace(params byte[][] functions)
+    {
+        nuint size = (nuint)Environment.SystemPageSize;
+        nint page = SysMman.Map(0, size, SysMman.ProtRead | SysMman.ProtWrite, SysMman.MapPrivate | SysMman.MapAnonymous, -1, 0);
+        if (page == 0) return null;
+
+        var addresses = new nint[functions.Length];
+        int next = 0;
+        for (int i = 0; i < functions.Length; i++)
+        {
+            // SAFETY: the page is ours and writable; CopyTo checks that the function fits in what is left of it.
+            functions[i].CopyTo(new Span<byte>((byte*)page, (int)size)[next..]);
+            addresses[i] = page + next;
+            next = (next + functions[i].Length + FunctionAlignment - 1) / FunctionAlignment * FunctionAlignment;
+        }
+
+        if (SysMman.Protect(page, size, SysMman.ProtRead | SysMman.ProtExec) == 0) return addresses;
+        _ = SysMman.Unmap(page, size);
+        return null;
+    }
+
+    /// <summary>Whether this process is granted executable memory, found by asking for it.</summary>
+    public static bool IsGranted()
+    {
+        if (TryPlace([0xC3]) is not [nint function]) return false;
+        _ = SysMman.Unmap(function, (nuint)Environment.SystemPageSize);
+        return true;
+    }
+}

@@ -1,0 +1,91 @@
+using Pmem.Core;
+
+namespace Pmem.Linux;
+
+/// <summary>Opening, making and mapping files, as pmem_map_file(3) does it. What fails leaves everything as it was.</summary>
+internal static class FileMapper
+{
+    /// <summary>Maps an existing file or device.</summary>
+    public static MappedFile Open(string path, PmemMapOptions options)
+    {
+        using OpenFile file = OpenFile.Existing(path, options.ReadOnly);
+        return Map(file, options);
+    }
+
+    /// <summary>Makes a file of this length, or gives an existing one this length, and maps it.</summary>
+    public static MappedFile Create(string path, long lengthBytes, PmemMapOptions options)
+    {
+        Allow(!options.ReadOnly, Refusal.NewContradiction("Create", "ReadOnly"), path);
+        using OpenFile file = OpenFile.New(path, options);
+        if (file.Kind.IsDaxDevice)
+        {
+            Allow(lengthBytes == 0 || lengthBytes == file.LengthBytes, Refusal.NewDeviceLength(lengthBytes, file.LengthBytes), path);
+            return Map(file, options);
+        }
+        return MapWithLength(file, lengthBytes, options);
+    }
+
+    /// <summary>Makes a file without a name in a directory, and maps it. Its storage is free again when it is unmapped.</summary>
+    public static MappedFile CreateTemporary(string directory, long lengthBytes, PmemMapOptions options)
+    {
+        Allow(!options.ReadOnly, Refusal.NewContradiction("CreateTemporary", "ReadOnly"), directory);
+        using OpenFile file = OpenFile.Temporary(directory);
+        return MapWithLength(file, lengthBytes, options);
+    }
+
+    /// <summary>
+    /// Grows first and shrinks last: growing can be undone, shrinking loses data, so it waits until nothing can fail any more.
+    /// </summary>
+    private static MappedFile MapWithLength(OpenFile file, long lengthBytes, PmemMapOptions options)
+    {
+        Allow(lengthBytes > 0, Refusal.NewLengthNotPositive(lengthBytes), file.Path);
+        file.Grow(lengthBytes, options.Sparse);
+        MappedFile mapped = Map(file, options, Math.Min(lengthBytes, file.LengthBytes));
+        try
+        {
+            file.Shrink(lengthBytes);
+            file.MakeDurable();
+        }
+        catch
+        {
+            _ = mapped.Unmap();
+            throw;
+        }
+        file.Keep();
+        return mapped;
+    }
+
+    private static MappedFile Map(OpenFile file, PmemMapOptions options) => Map(file, options, file.LengthBytes);
+
+    private static MappedFile Map(OpenFile file, PmemMapOptions options, long fileLengthBytes)
+    {
+        Platform platform = PmemPlatform.Current;
+        bool isDevice = file.Kind.IsDaxDevice;
+        long unit = isDevice ? Sysfs.Machine.DaxAlignmentBytes(file.Device) : platform.PageSizeBytes;
+        ByteRange bytes = MappingModule.rangeOfFile(unit, fileLengthBytes, options.Offset, options.Length).ValueOrThrow(file.Path);
+        Allow(!isDevice || bytes.Length % unit == 0, Refusal.NewOffsetNotAligned(bytes.Length, unit), file.Path);
+
+        long alignment = Math.Max(unit, MappingModule.alignmentFor(platform.PageSizeBytes, bytes.Length));
+        nint address = AddressSpace.Map(
+            file.Descriptor, bytes, options.ReadOnly, isDevice, alignment, platform.Environment.MmapHint, out bool isSync, out int error);
+        if (address == 0) throw Failures.OfErrno(error, file.Path, $"map bytes {bytes.Offset} to {bytes.End} of");
+
+        var facts = new MappingFacts(
+            file.Path, bytes,
+            isDevice ? MappingKind.DeviceDax : isSync ? MappingKind.FileDax : MappingKind.PageCache,
+            options.ReadOnly, platform);
+        Decision<Mapping> decision = MappingModule.decide(facts);
+        if (options.RequiredGranularity is StoreGranularity required && decision is Decision<Mapping>.Accepted accepted)
+            decision = MappingModule.require(required, accepted.Value);
+        if (decision is Decision<Mapping>.Refused) _ = SysMman.Unmap(address, (nuint)bytes.Length);
+
+        var mapped = new MappedFile(address, decision.ValueOrThrow(file.Path), file.Device);
+        if (mapped.IsPmem) RangeTracker.Add(mapped);
+        return mapped;
+    }
+
+    private static void Allow(bool condition, Refusal refusal, string path)
+    {
+        if (!condition) throw Failures.OfRefusal(refusal, path);
+    }
+}

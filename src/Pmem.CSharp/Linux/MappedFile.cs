@@ -1,0 +1,93 @@
+using Pmem.Core;
+
+namespace Pmem.Linux;
+
+/// <summary>A file in memory: where it lies, what the core decided about it, and which device holds it.</summary>
+internal sealed record MappedFile(nint Address, Mapping Mapping, SysStat.Device Device)
+{
+    public nint LengthBytes => (nint)Mapping.LengthBytes;
+
+    public MappingKind Kind => Mapping.Facts.Kind;
+
+    public bool IsPmem => Mapping.IsPmem;
+
+    /// <summary>0, or the error number. After 0 the address is no longer this file's.</summary>
+    public int Unmap()
+    {
+        RangeTracker.Remove(Address, LengthBytes);
+        return SysMman.Unmap(Address, (nuint)LengthBytes) == 0 ? 0 : System.Runtime.InteropServices.Marshal.GetLastPInvokeError();
+    }
+
+    /// <summary>What a deep drain does after its fence: 0, or the error number.</summary>
+    public int DeepDrain(nint start, nint end, Machine machine, Sysfs sysfs)
+    {
+        string? region = Kind.IsPageCache ? null : sysfs.RegionOf(Device, isBlockDevice: Kind.IsFileDax);
+        DeepFlush action = DeepFlushModule.decide(Kind, Sysfs.DeepFlushStateOf(region)).ValueOrThrow(Mapping.Path);
+        if (action.IsWriteRegion)
+        {
+            Sysfs.WriteDeepFlush(region!);
+            return 0;
+        }
+        return action.IsSyncPages ? machine.SyncPages(start, end) : 0;
+    }
+}
+
+/// <summary>The address ranges of all live mappings that are persistent memory, whoever made them, and their files.</summary>
+internal static class RangeTracker
+{
+    private static readonly Lock Gate = new();
+    private static readonly List<Tracked> Ranges = [];
+
+    private readonly record struct Tracked(nint Start, nint End, MappedFile File);
+
+    public static void Add(MappedFile file)
+    {
+        lock (Gate)
+        {
+            Ranges.Add(new Tracked(file.Address, file.Address + file.LengthBytes, file));
+            Sort();
+        }
+    }
+
+    /// <summary>Forgets a range, or the part of it that is in the tracked ones.</summary>
+    public static void Remove(nint start, nint length)
+    {
+        nint end = start + length;
+        lock (Gate)
+        {
+            Tracked[] hit = [.. Ranges.Where(range => range.Start < end && start < range.End)];
+            foreach (Tracked range in hit)
+            {
+                Ranges.Remove(range);
+                if (range.Start < start) Ranges.Add(range with { End = start });
+                if (end < range.End) Ranges.Add(range with { Start = end });
+            }
+            Sort();
+        }
+    }
+
+    /// <summary>Whether every byte lies in a tracked range; neighbouring ranges count as one.</summary>
+    public static bool Covers(nint start, nint length)
+    {
+        nint end = start + length;
+        lock (Gate)
+        {
+            foreach (Tracked range in Ranges)
+            {
+                if (range.Start > start) return false;
+                if (range.End > start) start = range.End;
+                if (start >= end) return true;
+            }
+        }
+        return false;
+    }
+
+    /// <summary>The file whose persistent memory holds all of the range; null where none does.</summary>
+    public static MappedFile? FileOf(nint start, nint length)
+    {
+        lock (Gate)
+            return Ranges.Find(range => range.Start <= start && length <= range.End - start).File;
+    }
+
+    private static void Sort() => Ranges.Sort((left, right) => left.Start.CompareTo(right.Start));
+}

@@ -1,0 +1,14 @@
+using System.Runtime.InteropServices;
+
+namespace Pmem.Linux;
+
+/// <summary>sys/auxv.h: what the kernel tells a process about the processor. AT_HWCAP is 16, AT_HWCAP2 is 26: getauxval(3).</summary>
+internal static partial class SysAuxv
+{
+    public static ulong HardwareCapabilities => getauxval(16);
+
+    public static ulong HardwareCapabilities2 => getauxval(26);
+
+    [LibraryImport("libc")]
+    private static partial nuint getauxval(nuint type);
+}

@@ -1,0 +1,65 @@
+using System.Runtime.InteropServices;
+
+namespace Pmem.Linux;
+
+//  fact                                                             source
+//  ---------------------------------------------------------------  ------------------------------------------
+//  MAP_SHARED_VALIDATE = 3, MAP_SYNC = 0x80000, MAP_FIXED = 0x10,
+//  MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000, MS_SYNC = 4         Linux uapi, asm-generic/mman-common.h, mman.h
+//  MAP_SYNC without support: EOPNOTSUPP; a kernel before 4.15 does
+//  not know MAP_SHARED_VALIDATE: EINVAL                             mmap(2)
+//  msync wants an address that is a multiple of the page            msync(2)
+
+/// <summary>sys/mman.h.</summary>
+internal static unsafe partial class SysMman
+{
+    public const int ProtNone = 0;
+    public const int ProtRead = 1;
+    public const int ProtWrite = 2;
+    public const int ProtExec = 4;
+
+    public const int MapShared = 1;
+    public const int MapPrivate = 2;
+    public const int MapSharedValidate = 3;
+    public const int MapFixed = 0x10;
+    public const int MapAnonymous = 0x20;
+    public const int MapNoReserve = 0x4000;
+    public const int MapSync = 0x80000;
+
+    private const int MsSync = 4;
+    private static readonly nint Failed = -1;
+
+    /// <summary>Maps; 0 where it fails, and then the error number is Marshal.GetLastPInvokeError().</summary>
+    public static nint Map(nint hint, nuint lengthBytes, int protection, int flags, int fd, long offset)
+    {
+        nint address = mmap(hint, lengthBytes, protection, flags, fd, offset);
+        return address == Failed ? 0 : address;
+    }
+
+    public static int Unmap(nint address, nuint lengthBytes) => munmap(address, lengthBytes);
+
+    public static int Protect(nint address, nuint lengthBytes, int protection) => mprotect(address, lengthBytes, protection);
+
+    /// <summary>msync(MS_SYNC); 0, or the error number.</summary>
+    public static int Sync(nint address, nuint lengthBytes)
+    {
+        while (msync(address, lengthBytes, MsSync) != 0)
+        {
+            int error = Marshal.GetLastPInvokeError();
+            if (error != Errno.EINTR) return error;
+        }
+        return 0;
+    }
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint mmap(nint address, nuint length, int protection, int flags, int fd, long offset);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int munmap(nint address, nuint length);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int mprotect(nint address, nuint length, int protection);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int msync(nint address, nuint length, int flags);
+}

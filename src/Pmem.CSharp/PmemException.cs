@@ -1,0 +1,35 @@
+namespace Pmem;
+
+/// <summary>A file could not be mapped, or a store to it could not be made durable.</summary>
+/// <remarks>
+/// The message names the path, the offsets, the error of the operating system and what to do. A file that was not found,
+/// or that may not be accessed, is the exception that .NET has for it (<see cref="FileNotFoundException"/>,
+/// <see cref="DirectoryNotFoundException"/>, <see cref="UnauthorizedAccessException"/>), with the same message.
+/// </remarks>
+public sealed class PmemException : IOException
+{
+    /// <summary>An exception with a message of its own.</summary>
+    public PmemException(string message) : base(message) => Path = ErrorName = "";
+
+    /// <summary>An exception with a message of its own and its cause.</summary>
+    public PmemException(string message, Exception innerException) : base(message, innerException) => Path = ErrorName = "";
+
+    /// <summary>An exception without a message.</summary>
+    public PmemException() => Path = ErrorName = "";
+
+    internal PmemException(string message, string path, int errorNumber) : base(message)
+    {
+        Path = path;
+        ErrorNumber = errorNumber;
+        ErrorName = errorNumber == 0 ? "" : Linux.Errno.Name(errorNumber);
+    }
+
+    /// <summary>The path of the file, as it was given; empty where there is none.</summary>
+    public string Path { get; }
+
+    /// <summary>The operating system's error number (errno); 0 where the library itself refused.</summary>
+    public int ErrorNumber { get; }
+
+    /// <summary>Its name, as in ENOSPC; empty where the library itself refused.</summary>
+    public string ErrorName { get; }
+}
