@@ -22,7 +22,7 @@ let private openLog (path: string) =
         if isNew then PmemMapping.Create(path, logBytes)
         else PmemMapping.Open path
 
-    let log = AppendLog(MappedMemory memory)
+    let log = AppendLog memory
 
     if not log.IsFormatted then
         log.Format()
@@ -37,7 +37,7 @@ let private recover say path =
 
 let private recoverPair say (path: string) =
     let memory = PmemMapping.Open path
-    let pair = RedoPair(MappedMemory memory)
+    let pair = RedoPair memory
     let updates = Workload.recoverPair pair
     say $"recovered pair {updates} on {memory.Mapping}"
     struct (pair, updates)

@@ -6,6 +6,7 @@ about="power cuts: nothing that was promised is lost"
 host() {
   nvdimm log 129M
   nvdimm pair 33M
+  seconds=60
   boot prepare
   cut_repeatedly "${PMEM_VM_CUTS:-20}" "${PMEM_VM_SEED:-20260}"
   catch_a_lie
@@ -21,6 +22,7 @@ setup() { mount_at ext4 log dax; }
 
 guest_work() {
   setup
+  say "the work begins"
   # shellcheck disable=SC2068
   dotnet /powercut/PowerCut.dll /mnt/log/log "$(character pair)" /dev/ttyS1 $@
 }

@@ -63,15 +63,15 @@ start_names() {
 }
 
 judge_boot() {
-  tr -d '\r' <"$answers" | grep -v '^end$' >>"$results"
-  if ! grep -q '^end' "$answers"; then
+  grep -v '^end$' "$answers" >>"$results"
+  if ! grep -q '^end$' "$answers"; then
     if [ "$2" = 137 ]; then
       echo "fail 1 $name/$1: the guest was cut off after $seconds s" >>"$results"
     else
       echo "fail 1 $name/$1: the guest stopped before its end (QEMU: $2)" >>"$results"
     fi
   fi
-  tr -d '\r' <"$answers" | grep -q '^fail' || grep -q "^fail 1 $name/$1" "$results" || return 0
+  grep -q '^fail' "$answers" || grep -q "^fail 1 $name/$1" "$results" || return 0
   echo "--- the end of the console of $name/$1 ($console):"
   tail -n 60 "$folder/$1.qemu"
   tr -d '\r' <"$console" | tail -n 80

@@ -2,15 +2,15 @@
 # Power cuts: the guest is killed at a moment drawn by a seed, and everything that it was heard to promise must be there
 # when it boots again. What it promised and was not heard is allowed to be there.
 
-# heard LOG|PAIR: the last promise of that kind that the killed guest sent.
+# heard LOG|PAIR: the highest promise of that kind that the killed guest sent.
 heard() {
   # The last line may be half a line.
-  tr -d '\r' <"$answers" | sed '$d' | sed -n "s/^$1 \([0-9]*\)$/\1/p" | tail -n 1
+  sed '$d' "$answers" | sed -n "s/^$1 \([0-9]*\)$/\1/p" | sort -n | tail -n 1
 }
 
 # found LOG|PAIR: what recovery found.
 found() {
-  tr -d '\r' <"$answers" | sed -n "s/^recovered $1 \([0-9]*\) .*/\1/p" | tail -n 1
+  sed -n "s/^recovered $1 \([0-9]*\) .*/\1/p" "$answers" | tail -n 1
 }
 
 # until_said PATTERN: waits until the guest sends such a line, or it is gone, or its time is up.
@@ -91,7 +91,7 @@ cut_repeatedly() {
 
 # A guest that promises what it has not stored must be caught, or the cuts above prove nothing.
 catch_a_lie() {
-  start_and_cut lie '^log ' 0
+  start_and_cut lie '^pair ' 0
   remember
   start_and_cut work recovered\$ 0
   if [ "$(found log)" -lt "${promised[log]}" ]; then
