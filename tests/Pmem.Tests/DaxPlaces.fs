@@ -13,13 +13,13 @@ type Place =
         Granularity: StoreGranularity
     }
 
-    member place.IsDevice = place.Path.StartsWith("/dev/", StringComparison.Ordinal)
+    member place.IsDevice = place.Path.StartsWith("/dev/dax", StringComparison.Ordinal)
     member place.IsPmem = place.Granularity <> StoreGranularity.Page
 
 let private words name =
     match Environment.GetEnvironmentVariable name with
     | null -> [||]
-    | value -> value.Split(' ', StringSplitOptions.RemoveEmptyEntries)
+    | value -> value.Split(',', StringSplitOptions.RemoveEmptyEntries)
 
 let private granularityOf word =
     match word with
@@ -30,14 +30,10 @@ let private granularityOf word =
 
 let private placeOf (word: string) =
     match word.Split(':', 2) with
-    | [| granularity; path |] ->
-        {
-            Path = path
-            Granularity = granularityOf granularity
-        }
+    | [| granularity; path |] -> { Path = path; Granularity = granularityOf granularity }
     | _ -> failwith $"PMEM_TESTS_PLACES: '{word}' must be GRANULARITY:PATH"
 
-/// PMEM_TESTS_PLACES, as in "cacheline:/mnt/pmem0 page:/tmp cacheline:/dev/dax1.0".
+/// PMEM_TESTS_PLACES, as in "cacheline:/mnt/pmem0,page:/tmp,cacheline:/dev/dax1.0".
 let all = words "PMEM_TESTS_PLACES" |> Array.map placeOf |> List.ofArray
 
 /// The directories among them.
@@ -83,6 +79,15 @@ let private smapsLine (key: string) address =
 let isSynchronous address =
     (smapsLine "VmFlags" address).Split ' ' |> Array.contains "sf"
 
-/// How many bytes of a file's mapping are in huge pages.
-let hugeBytes address =
-    1024L * Int64.Parse((smapsLine "FilePmdMapped" address).Split(' ')[0])
+/// How many page faults this thread has had that needed no disk: minflt of proc(5), the eighth word after the name.
+let private minorFaults () =
+    let stat = File.ReadAllText "/proc/thread-self/stat"
+    Int64.Parse(stat.Substring(stat.LastIndexOf ')' + 2).Split(' ')[7])
+
+/// How many faults it takes to store to all of a mapping for the first time. FilePmdMapped in smaps would say the size of
+/// the pages more directly, but the kernel leaves DAX out of it (fs/proc/task_mmu.c, smaps_pmd_entry).
+let faultsToFill (mapping: PmemMapping) =
+    let bytes = mapping.Span
+    let before = minorFaults ()
+    bytes.Fill 1uy
+    minorFaults () - before

@@ -4,7 +4,16 @@ open Expecto
 open Expecto.Impl
 
 let private tests =
-    testList "pmem" [ ByteRangeTests.tests; PlanTests.tests; LoweringTests.tests; PlatformTests.tests ]
+    testList
+        "pmem"
+        [
+            ByteRangeTests.tests
+            PlanTests.tests
+            LoweringTests.tests
+            PlatformTests.tests
+            Dax.tests
+            Interop.tests
+        ]
 
 /// The closing line, after Expecto's own summary.
 let private closing (summary: TestRunSummary) =

@@ -33,7 +33,8 @@ type AppendLog(memory: IPersistentMemory) =
 
     /// Whether a record of this length still fits.
     member _.HasRoomFor(payloadBytes: int) =
-        AppendLog.RecordBytes payloadBytes <= memory.Length - memory.ReadInt64 tailOffset
+        AppendLog.RecordBytes payloadBytes
+        <= memory.Length - memory.ReadInt64 tailOffset
 
     /// Appends a record. On return it is durable.
     member _.Append(number: int64, payload: ReadOnlySpan<byte>) =
@@ -66,7 +67,7 @@ type AppendLog(memory: IPersistentMemory) =
             if length < 0L || length > tail - offset - 16L then
                 failwith $"the record at {offset} has a length of {length}"
 
-            let payload = Array.zeroCreate<byte> (int length)
+            let payload = Array.zeroCreate<byte>(int length)
             memory.Read(offset + 16L, Span payload)
             check.Invoke(memory.ReadInt64 offset, payload)
             offset <- offset + AppendLog.RecordBytes(int length)

@@ -18,9 +18,9 @@ let private reporter (path: string) =
 
 let private openLog (path: string) =
     let isNew = not (File.Exists path)
+
     let memory =
-        if isNew then PmemMapping.Create(path, logBytes)
-        else PmemMapping.Open path
+        if isNew then PmemMapping.Create(path, logBytes) else PmemMapping.Open path
 
     let log = AppendLog memory
 
@@ -43,8 +43,7 @@ let private recoverPair say (path: string) =
     struct (pair, updates)
 
 /// A promise with nothing behind it: what a listener must catch.
-let private lie say records =
-    say $"log {records + 1_000_000L}"
+let private lie say records = say $"log {records + 1_000_000L}"
 
 let private work say logPath pairPath isHonest =
     say "recovering"

@@ -6,7 +6,7 @@ open System
 /// The payload of a record: its length and bytes follow from its number.
 let payload (number: int64) =
     let random = Random(int (number * 7919L % 2147483647L))
-    let bytes = Array.zeroCreate<byte> (random.Next 120)
+    let bytes = Array.zeroCreate<byte>(random.Next 120)
     random.NextBytes bytes
     bytes
 

@@ -23,5 +23,7 @@ setup() {
 guest_main() {
   setup
   expect "the persistence domain" memory_controller "$(domain ext4)"
-  suite "all tests on ext4 with DAX" /mnt/ext4/tests
+  dax=cacheline:/mnt/ext4,cacheline:/mnt/xfs,cacheline:$(character device)
+  others=page:/mnt/plain,page:/mnt/tmpfs,page:/mnt/virtio
+  suite "all tests" /mnt/ext4/tests PMEM_TESTS_PLACES="$dax,$others" PMEM_TESTS_WRITE_BACK=CLWB
 }

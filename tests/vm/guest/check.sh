@@ -32,9 +32,9 @@ suite() {
   set_apart "$@"
   say "suite $what"
   # shellcheck disable=SC2086
-  env PMEM_TESTS_DIRECTORY="$directory" PMEM_TESTS_REQUIRE_ALL=1 PMEM_TESTS_FEW=1 $settings \
+  env PMEM_TESTS_DIRECTORY="$directory" PMEM_TESTS_REQUIRE_ALL=1 PMEM_TESTS_EMULATED=1 $settings \
     dotnet /tests/Pmem.Tests.dll $options 2>&1 | tee $log
-  closing=$(grep -E '^[0-9]+ passed, [0-9]+ failed' $log | tail -n 1)
+  closing=$(grep -oE '[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' $log | tail -n 1)
   say "suite $what: ${closing:-no closing line}"
   count_suite "$what" "$closing"
 }
@@ -56,4 +56,12 @@ count_suite() {
     echo "pass $2 $case/$step: $1" >/dev/ttyS1
     [ "$3" = 0 ] || echo "fail $3 $case/$step: $1: see the console" >/dev/ttyS1
   fi
+}
+
+# dax_suite WHAT GRANULARITY WRITE-BACK [NAME=VALUE...]: only what persistent memory can show, with ext4 at /mnt/ext4 and
+# the NVDIMM named device.
+dax_suite() {
+  what=$1 places=$2:/mnt/ext4,$2:$(character device) instruction=$3
+  shift 3
+  suite "$what" /mnt/ext4/tests PMEM_TESTS_PLACES="$places" PMEM_TESTS_WRITE_BACK="$instruction" "$@" -- --filter pmem.dax
 }

@@ -47,7 +47,7 @@ ext4() {
 
 # xfs NAME: the same with XFS. In this kernel reflink and DAX exclude each other.
 xfs() {
-  mkfs.xfs -q -f -m reflink=0 -d su=2m,sw=1 -l size=64m "$(block "$1")"
+  mkfs.xfs -q -f -m reflink=0 -d agcount=1,su=2m,sw=1 -l size=64m "$(block "$1")"
   mount_at xfs "$1" dax
 }
 
