@@ -5,7 +5,7 @@ about="ADR: ext4, XFS and device DAX; ext4 without DAX, tmpfs and virtio-pmem be
 host() {
   nvdimm ext4 257M
   nvdimm device 129M
-  nvdimm xfs 385M
+  nvdimm xfs 513M
   nvdimm plain 129M
   virtio_pmem virtio 128M
   boot main

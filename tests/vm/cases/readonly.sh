@@ -30,6 +30,7 @@ guest_main() {
   for name in unarmed readonly; do
     expect "$name: the region is read-only" 1 "$(cat "/sys/bus/nd/devices/region$(region $name)/read_only")"
     refused "$name: a mount for writing" mount -t ext4 -o remount,rw "/mnt/$name"
-  done  suite "read-only files" /tmp/tests PMEM_TESTS_READ_ONLY=/mnt/unarmed/file,/mnt/readonly/file \
+  done
+  suite "read-only files" /tmp/tests PMEM_TESTS_READ_ONLY=/mnt/unarmed/file,/mnt/readonly/file \
     PMEM_TESTS_WRITE_BACK=CLWB -- --filter pmem.dax
 }

@@ -47,12 +47,14 @@ ext4() {
 
 # xfs NAME: the same with XFS. In this kernel reflink and DAX exclude each other.
 xfs() {
-  mkfs.xfs -q -f -m reflink=0 -d agcount=1,su=2m,sw=1 -l size=64m "$(block "$1")"
+  mkfs.xfs -q -f -m reflink=0 -d agcount=2,su=2m,sw=1 -l size=64m "$(block "$1")"
   mount_at xfs "$1" dax
 }
 
 # mount_at TYPE NAME OPTIONS
 mount_at() {
   mkdir -p "/mnt/$2"
-  mount -t "$1" -o "$3" "$(block "$2")" "/mnt/$2" || failed "mount of $(block "$2") as $1 with $3"
+  mount -t "$1" -o "$3" "$(block "$2")" "/mnt/$2" && return
+  dmesg | tail -n 5
+  failed "mount of $(block "$2") as $1 with $3"
 }

@@ -5,6 +5,9 @@
 # Sets `image`.
 build_image() {
   local published=$work/published key runtime
+  if [ "${PMEM_VM_REUSE:-0}" = 1 ]; then
+    for image in "$cache"/image-*/root.img; do [ -f "$image" ] && return; done
+  fi
   say "publish: the tests"
   publish "$top/tests/Pmem.Tests" "$published/tests"
   publish "$here/PowerCut" "$published/powercut"
