@@ -45,6 +45,9 @@ let devices = all |> List.filter _.IsDevice
 /// PMEM_TESTS_READ_ONLY: files on persistent memory that may only be read.
 let readOnlyFiles = words "PMEM_TESTS_READ_ONLY" |> List.ofArray
 
+/// PMEM_TESTS_REFUSED: devices on which nothing that the environment allows makes a store durable.
+let refusedDevices = words "PMEM_TESTS_REFUSED" |> List.ofArray
+
 /// PMEM_TESTS_WRITE_BACK: the instruction that a flush must use on this machine.
 let writeBack = words "PMEM_TESTS_WRITE_BACK" |> Array.tryHead
 

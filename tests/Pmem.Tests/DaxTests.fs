@@ -35,10 +35,14 @@ let private sameOnBoth (place: Place) (opened: unit -> Observed) =
             Expect.equal observed.Mapping.Granularity place.Granularity (string observed.Mapping)
             Expect.equal observed.Mapping.IsPmem place.IsPmem (string observed.Mapping)
 
-        testCase "lies where huge pages can be used"
+        testCase "lies where huge pages can be used, or where PMEM_MMAP_HINT says"
         <| fun () ->
             use observed = opened ()
-            Expect.equal (int64 observed.Address % HugePage) 0L (observed.Address.ToString "x")
+            let address = int64 observed.Address
+
+            match PmemPlatform.Current.Environment.MmapHint with
+            | 0L -> Expect.equal (address % HugePage) 0L (observed.Address.ToString "x")
+            | hint -> Expect.equal address hint "address"
 
         testCase "executes what the core decided, and nothing else"
         <| fun () ->
@@ -218,6 +222,15 @@ let private platform =
                     Expect.equal (string PmemPlatform.Current.WriteBack) writeBack.Value (PmemPlatform.Describe()))
         ]
 
+/// With PMEM_IS_PMEM_FORCE=0 no write-back may be used, and msync does nothing on a device.
+let private refuses device =
+    testCase $"{device} is refused"
+    <| fun () ->
+        let error = Expect.throwsC (fun () -> PmemMapping.Open(device).Dispose()) id
+        Expect.isTrue (error :? PmemException) (string error)
+        Expect.stringContains error.Message "msync does nothing on device DAX" "why"
+        Expect.stringContains error.Message "PMEM_IS_PMEM_FORCE is 0" "because of what"
+
 /// Where no place is named, there is nothing to show, and a line says so.
 let tests =
     if List.isEmpty all && List.isEmpty readOnlyFiles then
@@ -234,4 +247,5 @@ let tests =
                 yield! List.map inDirectoryOf directories
                 yield! List.map onDevice devices
                 yield! List.map DaxReadOnly.testsOf readOnlyFiles
+                yield! List.map refuses refusedDevices
             ]

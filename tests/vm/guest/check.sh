@@ -63,5 +63,12 @@ count_suite() {
 dax_suite() {
   what=$1 places=$2:/mnt/ext4,$2:$(character device) instruction=$3
   shift 3
-  suite "$what" /mnt/ext4/tests PMEM_TESTS_PLACES="$places" PMEM_TESTS_WRITE_BACK="$instruction" "$@" -- --filter pmem.dax
+  dax_places "$what" "$places" PMEM_TESTS_WRITE_BACK="$instruction" "$@"
+}
+
+# dax_places WHAT PLACES [NAME=VALUE...]
+dax_places() {
+  what=$1 places=$2
+  shift 2
+  suite "$what" /mnt/ext4/tests PMEM_TESTS_PLACES="$places" "$@" -- --filter pmem.dax
 }

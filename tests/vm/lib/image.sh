@@ -34,7 +34,7 @@ runtime_folder() {
 
 image_tools() {
   local command
-  for command in busybox ndctl daxctl mke2fs mkfs.xfs fio; do type -P "$command"; done
+  for command in busybox ndctl daxctl mke2fs mkfs.xfs fio strace; do type -P "$command"; done
 }
 
 # Called by fill_cache, in the folder to fill.

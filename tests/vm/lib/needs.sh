@@ -11,6 +11,7 @@ ndctl ndctl
 mke2fs e2fsprogs
 mkfs.xfs xfsprogs
 fio fio
+strace strace
 cpio cpio
 xz xz-utils
 dpkg-deb dpkg
