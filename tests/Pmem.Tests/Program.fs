@@ -27,6 +27,7 @@ let private tests =
             SimulatedMemoryTests.tests
             Dax.tests
             Interop.tests
+            PowerCut.tests
         ]
 
 /// The closing line, after Expecto's own summary.
