@@ -16,9 +16,7 @@ public sealed unsafe partial class PmemMapping
     {
         ArgumentNullException.ThrowIfNull(program);
         ThrowIfReadOnly();
-        foreach (PersistEpoch epoch in program.Epochs)
-            foreach (PersistWrite write in epoch.Writes)
-                CheckRange(write.Range.Offset, write.Range.Length);
+        program.CheckWithin(_length);
 
         IPersistentMemory memory = this;
         foreach (PersistEpoch epoch in program.Epochs)

@@ -123,6 +123,18 @@ type CrashCounterexample
         trail: string[],
         model: PersistencyModel
     ) =
+    /// The most promises that the text shows: the last ones.
+    static let shownPromises = 12
+
+    let promised =
+        let last =
+            Array.sub acknowledged (max 0 (acknowledged.Length - shownPromises)) (min shownPromises acknowledged.Length)
+
+        String.Concat(
+            (if last.Length < acknowledged.Length then "…, " else ""),
+            String.Join(", ", Array.map Words.number last)
+        )
+
     /// The crashes in order: of the workload, then of each recovery but the last.
     member _.Crashes: IReadOnlyList<CrashMoment> = Array.AsReadOnly crashes
 
@@ -163,7 +175,7 @@ type CrashCounterexample
             for access in trail do
                 String.Concat("    ", access)
             if acknowledged.Length > 0 then
-                String.Concat("  Promised before the crash: ", String.Join(", ", Array.map Words.number acknowledged))
+                String.Concat("  Promised before the crash: ", promised)
             String.Concat("  ", failure.ToString())
         |]
 

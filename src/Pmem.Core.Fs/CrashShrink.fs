@@ -221,6 +221,13 @@ type internal CrashShrink(subject: Subject, events: RecordedEvent[], finding: Fi
 
         isShown
 
+    let dropPromises reference =
+        let isPromise i =
+            isKept[i] && events[i].Event.IsAcknowledge
+
+        let promises = Array.init events.Length id |> Array.filter isPromise
+        tryDrop reference promises |> ignore
+
     let rec drop reference size =
         let kept =
             Array.init events.Length id |> Array.filter (fun i -> isKept[i]) |> Array.rev
@@ -238,6 +245,7 @@ type internal CrashShrink(subject: Subject, events: RecordedEvent[], finding: Fi
         restore ()
         let reference = reference ()
         dropUnseen reference
+        dropPromises reference
         drop reference (max 1 (events.Length / 2))
 
     let describe (final: Finding) =

@@ -146,6 +146,15 @@ module CrashStates =
 
         List.ofSeq states
 
+    /// <summary>The distinct contents of memory after a power failure at any point of a program, before its first write
+    /// and after its last drain included.</summary>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">A write does not lie in the memory.</exception>
+    /// <exception cref="T:System.InvalidOperationException">There are too many states to list.</exception>
+    let ofProgram (model: PersistencyModel) (image: byte[]) (program: PersistProgram) =
+        let memory = RecordedMemory(image, model)
+        program.RunOn memory
+        enumerate model image (memory.Trace |> Seq.map (fun recorded -> recorded.Event))
+
 /// <summary>Every state that a power failure can leave behind.</summary>
 [<AbstractClass; Sealed>]
 type CrashStates =
@@ -161,3 +170,14 @@ type CrashStates =
         (model: PersistencyModel, image: byte[], events: IEnumerable<PersistEvent>)
         : IReadOnlyList<byte[]> =
         Array.ofList (CrashStates.enumerate model image events)
+
+    /// <summary>The distinct contents of memory after a power failure at any point of a program, before its first write
+    /// and after its last drain included.</summary>
+    /// <param name="model">What is guaranteed.</param>
+    /// <param name="image">What memory holds before the program; it is left as it is.</param>
+    /// <param name="program">The program.</param>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">A write does not lie in the memory.</exception>
+    /// <exception cref="T:System.InvalidOperationException">There are too many states to list.</exception>
+    static member OfProgram(model: PersistencyModel, image: byte[], program: PersistProgram) : IReadOnlyList<byte[]> =
+        ArgumentNullException.ThrowIfNull(program, nameof program)
+        Array.ofList (CrashStates.ofProgram model image program)

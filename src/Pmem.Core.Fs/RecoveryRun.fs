@@ -145,12 +145,14 @@ type internal Watch(bound: int64, script: Script) =
     member _.HasLooped = accesses > bound
     member _.Accesses = accesses
 
+    /// The last reads and stores in words; what a loop repeats once.
     member _.Trail =
         [|
             if accesses > int64 trail.Count then
                 "…"
-            for access in trail do
-                access.ToString()
+
+            for repeated in trail |> Seq.map (fun access -> access.ToString()) |> Seq.distinct do
+                repeated
         |]
 
     member _.Visit(range, isStore, bytes: ReadOnlyMemory<byte>) =

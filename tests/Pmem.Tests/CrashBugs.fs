@@ -279,3 +279,64 @@ let image =
     let image: byte[] = Array.zeroCreate 8192
     BitConverter.GetBytes(100L).CopyTo(image, 128)
     image
+
+let models =
+    [
+        PersistencyModel.X86
+        PersistencyModel.Eadr
+        PersistencyModel.PageCache
+        PersistencyModel.Relaxed
+    ]
+
+let under (model: PersistencyModel) =
+    CrashCheckOptions.Default.WithModel model
+
+/// A check of a subject of this file.
+let check options (subject: Subject) =
+    CrashCheck.run options image subject.Workload subject.Recovery
+
+/// A log of one word a record, and the count of records: each durable before the next step.
+let append (memory: RecordedMemory) i =
+    memory.StoreInt64(64L * i, i)
+    memory.Persist(64L * i, 8L)
+    memory.StoreInt64(0L, i)
+    memory.Persist(0L, 8L)
+    memory.Acknowledge i
+
+let log count (memory: RecordedMemory) =
+    for i in 1L .. count do
+        append memory i
+
+let logRecovered (memory: CrashedMemory) =
+    let count = memory.ReadInt64 0L
+
+    Seq.forall (fun i -> memory.ReadInt64(64L * i) = i) (seq { 1L .. count })
+    && Seq.forall (fun i -> i <= count) memory.Acknowledged
+
+/// Nothing is made durable before the end: each record has a mark of its own, and the first bad one ends the log.
+let lateLog count (memory: RecordedMemory) =
+    for i in 1L .. count do
+        memory.StoreInt64(64L * i, i)
+
+    memory.Flush(64L, 64L * count)
+    memory.Drain()
+    memory.Acknowledge count
+
+let lateRecovered count (memory: CrashedMemory) =
+    let valid =
+        Seq.takeWhile (fun i -> memory.ReadInt64(64L * i) = i) (seq { 1L .. count })
+        |> Seq.length
+
+    Seq.forall (fun i -> i <= int64 valid) memory.Acknowledged
+
+let unordered (memory: RecordedMemory) =
+    for i in 1L .. 5L do
+        append memory i
+
+    // The mistake: record 6 is never flushed.
+    memory.StoreInt64(64L * 6L, 6L)
+    memory.StoreInt64(0L, 6L)
+    memory.Persist(0L, 8L)
+
+    for i in 7L .. 9L do
+        append memory i

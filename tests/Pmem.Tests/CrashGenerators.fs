@@ -159,7 +159,30 @@ type ProgramSteps =
 
     override steps.ToString() = string steps.Program
 
+/// A program of a few short writes: few enough crash states to list.
+type SmallProgram =
+    | SmallProgram of ProgramStep list
+
+    member small.Program =
+        let (SmallProgram steps) = small
+        (ProgramSteps steps).Program
+
+    override small.ToString() = string small.Program
+
+let private isShort step =
+    match step with
+    | Write(_, bytes) -> bytes.Length <= 16
+    | Barrier -> true
+
 type CrashArbitraries =
+    static member SmallProgram() =
+        Arb.fromGenShrink (
+            Gen.listOf programStep
+            |> Gen.resize 8
+            |> Gen.map (List.filter isShort >> List.truncate 6 >> SmallProgram),
+            fun (SmallProgram steps) -> shrinkList simplerStep steps |> Seq.map SmallProgram
+        )
+
     static member SmallTrace() =
         Arb.fromGenShrink (
             Gen.listOf event |> Gen.resize 12 |> Gen.map (bounded >> SmallTrace),

@@ -149,6 +149,9 @@ let private models =
 let private property name body =
     Harness.propertyOf (Harness.cases 500 10000) name [ typeof<CrashArbitraries> ] body
 
+let private few name body =
+    Harness.propertyOf (Harness.cases 500 2000) name [ typeof<CrashArbitraries> ] body
+
 let private isSubset (smaller: string list) (larger: string list) = Set.isSubset (set smaller) (set larger)
 
 let tests =
@@ -158,13 +161,13 @@ let tests =
             for model in models do
                 property $"{model} agrees with every subset of the stores that the rules allow" (agree model)
 
-            property "what X86 allows, Relaxed allows" (fun (SmallTrace events) ->
+            few "what X86 allows, Relaxed allows" (fun (SmallTrace events) ->
                 isSubset (states PersistencyModel.X86 events) (states PersistencyModel.Relaxed events))
 
-            property "what Eadr allows, X86 allows" (fun (SmallTrace events) ->
+            few "what Eadr allows, X86 allows" (fun (SmallTrace events) ->
                 isSubset (states PersistencyModel.Eadr events) (states PersistencyModel.X86 events))
 
-            property "an instruction more allows no state more" (fun (SmallTrace events) ->
+            few "an instruction more allows no state more" (fun (SmallTrace events) ->
                 let isStore event = wordCount event > 0
 
                 models

@@ -41,6 +41,39 @@ let private onlyFinalState model (program: PersistProgram) =
     (CrashCheck.run options start workload recovered).Verdict
     <> CrashVerdict.Inconsistent
 
+/// Whether a state is what some number of whole epochs leaves, but for bytes that the next epoch writes.
+let private isBetweenEpochs (program: PersistProgram) (state: byte[]) =
+    let epochs = PersistProgram.epochs program
+
+    let after count =
+        let image = Array.copy start
+
+        for epoch in List.truncate count epochs do
+            for write in epoch.Writes do
+                write.Bytes.Span.CopyTo(image.AsSpan(int write.Range.Offset))
+
+        image
+
+    let isWritten count at =
+        List.skip count epochs
+        |> List.truncate 1
+        |> List.exists (fun epoch ->
+            epoch.Writes
+            |> Seq.exists (fun write -> write.Range.Contains(ByteRange.create (int64 at) 1L)))
+
+    seq { 0 .. epochs.Length }
+    |> Seq.exists (fun count ->
+        let image = after count
+
+        Seq.forall (fun at -> image[at] = state[at] || isWritten count at) (seq { 0 .. sizeBytes - 1 }))
+
+let private leavesWholeEpochs model (program: PersistProgram) =
+    let states = CrashStates.ofProgram model start program
+
+    List.contains start states
+    && List.contains (program.Run start) states
+    && List.forall (isBetweenEpochs program) states
+
 let tests =
     testList
         "persist programs"
@@ -84,6 +117,12 @@ let tests =
                 "after it, the result of the pure interpreter is the only state a crash leaves"
                 [ typeof<CrashArbitraries> ]
                 (fun (a: ProgramSteps) -> models |> List.forall (fun model -> onlyFinalState model a.Program))
+
+            Harness.propertyOf
+                (Harness.cases 100 1000)
+                "a crash leaves whole epochs, and of one more any part"
+                [ typeof<CrashArbitraries> ]
+                (fun (a: SmallProgram) -> models |> List.forall (fun model -> leavesWholeEpochs model a.Program))
 
             property "a program that is run has no lint but overwriting" (fun (a: ProgramSteps) ->
                 let isOverwriting diagnostic =

@@ -19,10 +19,14 @@ let private tests =
             LibPmemTests.tests
             TrackerTests.tests
             SampleTests.tests
+            DocumentTests.tests
             Litmus.tests
             CrashStatesTests.tests
             PersistProgramTests.tests
             CrashCheckTests.tests
+            CrashBugTests.tests
+            CrashReportTests.tests
+            CrashExplorationTests.tests
             PersistLintTests.tests
             SimulatedMemoryTests.tests
             Dax.tests
