@@ -29,6 +29,9 @@ let private tests =
             CrashExplorationTests.tests
             PersistLintTests.tests
             SimulatedMemoryTests.tests
+            Dax.tests
+            Interop.tests
+            PowerCut.tests
         ]
 
 /// The closing line, after Expecto's own summary.
