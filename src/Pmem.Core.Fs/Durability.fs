@@ -281,7 +281,9 @@ module internal CrashPoints =
                 goesOn <- visit i durability promised
                 hasNew <- false
 
-            durability.Apply(event, forced)
+            // Where the visitor has seen enough, what it has seen stays as it is.
+            if goesOn then
+                durability.Apply(event, forced)
 
             if isPromise then
                 promised <- promised + 1
