@@ -105,6 +105,7 @@ let tests =
             testCase "a torn store shows which part was lost" (fun () ->
                 let workload (memory: RecordedMemory) =
                     memory.Store(64L, ReadOnlySpan(Array.create 24 1uy))
+                    memory.Persist(64L, 24L)
 
                 let recovery (memory: CrashedMemory) =
                     memory.ReadInt64 64L = 0L || memory.ReadInt64 72L <> 0L
