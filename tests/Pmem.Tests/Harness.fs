@@ -30,6 +30,25 @@ let cases atHome inCi =
     elif isCi then inCi
     else atHome
 
+/// PMEM_TESTS_ONLY names the lists to run, as in "mapping,power_cut". A name that there is not is an error.
+let chosen (lists: Test list) =
+    let rec nameOf list =
+        match list with
+        | TestLabel(name, _, _) -> name
+        | Sequenced(_, list) -> nameOf list
+        | _ -> ""
+
+    let choose (names: string[]) =
+        for name in names do
+            if not (List.exists (fun list -> nameOf list = name) lists) then
+                failwith $"PMEM_TESTS_ONLY: there is no list '{name}'"
+
+        lists |> List.filter (fun list -> Array.contains (nameOf list) names)
+
+    match variable "PMEM_TESTS_ONLY" with
+    | None -> lists
+    | Some names -> choose (names.Replace('_', ' ').Split ',')
+
 /// Where the tests make their files. PMEM_TESTS_DIRECTORY chooses a directory on DAX, for instance.
 let directory =
     variable "PMEM_TESTS_DIRECTORY" |> Option.defaultWith Path.GetTempPath

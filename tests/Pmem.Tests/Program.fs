@@ -4,35 +4,35 @@ open Expecto
 open Expecto.Impl
 
 let private tests =
-    testList
-        "pmem"
-        [
-            ByteRangeTests.tests
-            PlanTests.tests
-            LoweringTests.tests
-            PlatformTests.tests
-            StubTests.tests
-            ExecutorTests.tests
-            MappingTests.tests
-            FaultTests.tests
-            EnvironmentTests.tests
-            LibPmemTests.tests
-            TrackerTests.tests
-            SampleTests.tests
-            DocumentTests.tests
-            Litmus.tests
-            CrashStatesTests.tests
-            PersistProgramTests.tests
-            CrashCheckTests.tests
-            CrashBugTests.tests
-            CrashReportTests.tests
-            CrashExplorationTests.tests
-            PersistLintTests.tests
-            SimulatedMemoryTests.tests
-            Dax.tests
-            Interop.tests
-            PowerCut.tests
-        ]
+    [
+        ByteRangeTests.tests
+        PlanTests.tests
+        LoweringTests.tests
+        PlatformTests.tests
+        StubTests.tests
+        ExecutorTests.tests
+        MappingTests.tests
+        FaultTests.tests
+        EnvironmentTests.tests
+        LibPmemTests.tests
+        TrackerTests.tests
+        SampleTests.tests
+        DocumentTests.tests
+        Litmus.tests
+        CrashStatesTests.tests
+        PersistProgramTests.tests
+        CrashCheckTests.tests
+        CrashBugTests.tests
+        CrashReportTests.tests
+        CrashExplorationTests.tests
+        PersistLintTests.tests
+        SimulatedMemoryTests.tests
+        Dax.tests
+        Interop.tests
+        PowerCut.tests
+    ]
+    |> Harness.chosen
+    |> testList "pmem"
 
 /// The closing line, after Expecto's own summary.
 let private closing (summary: TestRunSummary) =

@@ -32,5 +32,5 @@ guest_main() {
     refused "$name: a mount for writing" mount -t ext4 -o remount,rw "/mnt/$name"
   done
   suite "read-only files" /tmp/tests PMEM_TESTS_READ_ONLY=/mnt/unarmed/file,/mnt/readonly/file \
-    PMEM_TESTS_WRITE_BACK=CLWB -- --filter pmem.dax
+    PMEM_TESTS_WRITE_BACK=CLWB PMEM_TESTS_ONLY=dax
 }

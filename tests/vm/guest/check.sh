@@ -33,10 +33,17 @@ suite() {
   say "suite $what"
   # shellcheck disable=SC2086
   env PMEM_TESTS_DIRECTORY="$directory" PMEM_TESTS_REQUIRE_ALL=1 PMEM_TESTS_EMULATED=1 $settings \
-    dotnet /tests/Pmem.Tests.dll $options 2>&1 | tee $log
+    dotnet /tests/Pmem.Tests.dll --junit-summary /tmp/junit.xml $options 2>&1 | tee $log
   closing=$(grep -oE '[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' $log | tail -n 1)
   say "suite $what: ${closing:-no closing line}"
+  slowest
   count_suite "$what" "$closing"
+}
+
+# Where the time went.
+slowest() {
+  echo "the slowest tests, in seconds:"
+  sed 's/<testcase/\n&/g' /tmp/junit.xml | sed -n 's/^<testcase.* name="\([^"]*\)".* time="\([^"]*\)".*/\2 \1/p' | sort -rn | head -n 12
 }
 
 # The words before -- are settings, those after it are options.
@@ -70,5 +77,5 @@ dax_suite() {
 dax_places() {
   what=$1 places=$2
   shift 2
-  suite "$what" /mnt/ext4/tests PMEM_TESTS_PLACES="$places" "$@" -- --filter pmem.dax
+  suite "$what" /mnt/ext4/tests PMEM_TESTS_PLACES="$places" PMEM_TESTS_ONLY=dax "$@"
 }
