@@ -48,12 +48,16 @@ internal static class Failures
         + "keep the data, and do not count on a second try (the operating system may report an error only once).",
         path, number);
 
+    /// <summary>A deep flush that cannot reach the device. What an ordinary persist made durable stays so.</summary>
+    public static PmemException OfDeepFlush(Refusal refusal, string path) => new(
+        $"Cannot deep-flush '{path}'. {refusal} An ordinary persist works.", path, 0);
+
     private static string Advice(int number) => number switch
     {
         Errno.ENOENT => "Create it first, or check the spelling.",
         Errno.EACCES or Errno.EPERM => "Ask its owner for the permission, or choose another place.",
         Errno.EEXIST => "Leave Exclusive out to use the file that is there, or choose another name.",
-        Errno.ENOSPC or Errno.EDQUOT => "Free some space, or ask for fewer bytes; nothing was left behind.",
+        Errno.ENOSPC or Errno.EDQUOT => "Free some space, or ask for fewer bytes.",
         Errno.EISDIR => "It is a directory; give the path of a file.",
         Errno.ENOTDIR => "A part of the path is a file; give a directory there.",
         Errno.EROFS => "The file system is read-only; open with ReadOnly, or choose another place.",
@@ -64,6 +68,5 @@ internal static class Failures
         _ => "See the manual page of the call for what this means here.",
     };
 
-    private static bool ParentExists(string path) =>
-        Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)) ?? "/");
+    private static bool ParentExists(string path) => Directory.Exists(Linux.OpenFile.DirectoryOf(path));
 }

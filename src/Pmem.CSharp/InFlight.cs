@@ -14,6 +14,7 @@ internal sealed class InFlight
     [ThreadStatic] private static InFlight? t_slot;
     private static readonly Lock Gate = new();
     private static readonly List<WeakReference<InFlight>> Slots = [];
+    private static int s_pruneAt = 64;
 
     private long _mapping;
 
@@ -45,7 +46,16 @@ internal sealed class InFlight
     private static InFlight Register()
     {
         var slot = new InFlight();
-        lock (Gate) Slots.Add(new WeakReference<InFlight>(slot));
+        lock (Gate)
+        {
+            // Slots of threads that ended are dropped when the list has doubled, so each costs little and none stays.
+            if (Slots.Count >= s_pruneAt)
+            {
+                Slots.RemoveAll(known => !known.TryGetTarget(out _));
+                s_pruneAt = Math.Max(64, 2 * Slots.Count);
+            }
+            Slots.Add(new WeakReference<InFlight>(slot));
+        }
         return t_slot = slot;
     }
 }

@@ -154,7 +154,7 @@ public static unsafe partial class LibPmem
     {
         const PmemFile known = PmemFile.Create | PmemFile.Exclusive | PmemFile.Sparse | PmemFile.Temporary;
         if ((flags & ~known) != 0) throw new ArgumentException($"The flags {flags} are not all known.");
-        ArgumentException.ThrowIfNullOrEmpty(path);
+        path = PmemMapping.Checked(path);
         if (!flags.HasFlag(PmemFile.Create))
         {
             if (flags.HasFlag(PmemFile.Temporary)) throw new ArgumentException("Temporary needs Create.");

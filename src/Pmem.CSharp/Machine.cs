@@ -27,9 +27,12 @@ internal abstract class Machine
         platform.WriteBack.IsNoWriteBack ? new FenceOnlyMachine(platform.Fence) : StubMachine.Create(platform);
 
     /// <summary>The fence as an intrinsic: the same instruction that a stub ends in.</summary>
+    /// <remarks>A full one is MFENCE itself: Interlocked.MemoryBarrier is a locked instruction, and AMD orders CLFLUSH by
+    /// MFENCE only.</remarks>
     protected static void IssueFence(bool isFull)
     {
-        if (isFull || !Sse.IsSupported) Interlocked.MemoryBarrier();
+        if (!Sse2.IsSupported) Interlocked.MemoryBarrier();
+        else if (isFull) Sse2.MemoryFence();
         else Sse.StoreFence();
     }
 }

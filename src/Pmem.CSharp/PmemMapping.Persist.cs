@@ -79,8 +79,9 @@ public sealed unsafe partial class PmemMapping
     public void DeepFlush(long offset, long length)
     {
         InFlight slot = Enter(offset, length);
-        int error = DeepFlush(_address + (nint)offset, length);
-        slot.Leave();
+        int error;
+        try { error = DeepFlush(_address + (nint)offset, length); }
+        finally { slot.Leave(); }
         if (error != 0) throw Failures.OfPersist(error, Path, offset, length, "deep-flush");
     }
 
@@ -165,7 +166,10 @@ public sealed unsafe partial class PmemMapping
     private int DeepFlush(nint start, long length)
     {
         if (length == 0) return 0;
-        if (_persistence == Persistence.Pages || _file.Mapping.Facts.Platform.DeepWriteBack.IsNoWriteBack) return SyncPages(start, length);
+        bool hasWriteBack = !_file.Mapping.Facts.Platform.DeepWriteBack.IsNoWriteBack;
+        if (!hasWriteBack && _file.Kind.IsDeviceDax)
+            throw Failures.OfDeepFlush(Refusal.NewNoWayToPersist("no cache line can be written back, and msync does nothing there"), Path);
+        if (!hasWriteBack || _persistence == Persistence.Pages) return SyncPages(start, length);
         _machine.DeepWriteBack(LineDown(start), LineUp(start + (nint)length));
         return 0;
     }

@@ -74,7 +74,10 @@ public sealed unsafe partial class PmemMapping : IDisposable
     /// <exception cref="UnauthorizedAccessException">It may not be made or accessed.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The length is not positive, or Offset and Length do not lie in it.</exception>
     /// <exception cref="PmemException">No space, the file exists and must not, it cannot be mapped …: the message says.</exception>
-    /// <remarks>Where it throws, a file that was there has its old length, and one that was not is not there.</remarks>
+    /// <remarks>
+    /// Where it throws, a file that was there has its old length and bytes, and one that was not is not there: a new file
+    /// gets its name last. Only if the storage fails after an existing file was cut is the cut not taken back.
+    /// </remarks>
     public static PmemMapping Create(string path, long length, PmemMapOptions? options = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
@@ -142,7 +145,10 @@ public sealed unsafe partial class PmemMapping : IDisposable
     /// <summary>Some bytes, to read. Must not be used after Dispose.</summary>
     public ReadOnlySpan<byte> GetReadOnlySpan(long offset, int length) => SpanOf(offset, length);
 
-    /// <summary>Some bytes, for asynchronous code; using its span after Dispose throws.</summary>
+    /// <summary>
+    /// Some bytes, for asynchronous code. Using its span after Dispose throws; but Dispose does not wait for what is pinned:
+    /// an asynchronous read into it must have ended before.
+    /// </summary>
     /// <exception cref="InvalidOperationException">The mapping is read-only.</exception>
     public Memory<byte> GetMemory(long offset, int length)
     {
@@ -168,7 +174,7 @@ public sealed unsafe partial class PmemMapping : IDisposable
 
     private static PmemMapping Over(MappedFile file) => new(file, PmemPlatform.CurrentMachine, Sysfs.Machine);
 
-    private static string Checked(string path)
+    internal static string Checked(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         return path.Contains('\0', StringComparison.Ordinal)

@@ -28,8 +28,13 @@ public static class PmemPlatform
             throw new PlatformNotSupportedException("Pmem maps files on Linux; the plans and models of Pmem.Core run anywhere.");
 
         Architecture architecture = RuntimeInformation.ProcessArchitecture;
+        if (architecture is not (Architecture.X64 or Architecture.Arm64))
+            throw new PlatformNotSupportedException($"Pmem maps files on x86-64 and Arm64, not on {architecture}.");
+
         (int _, int featuresB, int _, int featuresD) = X86Base.IsSupported ? X86Base.CpuId(1, 0) : default;
-        (int _, int extendedB, int _, int _) = X86Base.IsSupported ? X86Base.CpuId(7, 0) : default;
+        // A leaf beyond the highest one answers with another leaf's data: Intel SDM vol. 2A, CPUID.
+        bool hasLeaf7 = X86Base.IsSupported && X86Base.CpuId(0, 0).Eax >= 7;
+        (int _, int extendedB, int _, int _) = hasLeaf7 ? X86Base.CpuId(7, 0) : default;
         const int arm64Dcpop = 1 << 16;
         const int arm64Dcpodp = 1;
         bool isArm64 = architecture == Architecture.Arm64;

@@ -98,6 +98,7 @@ type FlushPlan private (ranges: ByteRange[]) =
 
     /// The plan that flushes every line of these ranges, in any order and overlapping as they may.
     static member Of([<ParamArray>] ranges: ByteRange[]) =
+        ArgumentNullException.ThrowIfNull(ranges, nameof ranges)
         FlushPlan(Normal.ofRanges (ReadOnlySpan ranges))
 
     /// The plan that flushes every line of these ranges.

@@ -7,6 +7,7 @@ namespace Pmem.Linux;
 internal static partial class Fcntl
 {
     public const int ReadOnly = 0;
+    public const int WriteOnly = 1;
     public const int ReadWrite = 2;
     public const int Create = 0x40;
     public const int Exclusive = 0x80;
@@ -63,6 +64,21 @@ internal static partial class Fcntl
 
     public static int Unlink(string path) => Result(unlink(path));
 
+    /// <summary>Writes all of a few bytes.</summary>
+    public static unsafe int Write(int fd, ReadOnlySpan<byte> bytes)
+    {
+        fixed (byte* start = bytes)
+            return write(fd, start, (nuint)bytes.Length) == bytes.Length ? 0 : -Marshal.GetLastPInvokeError();
+    }
+
+    /// <summary>Gives an open file a name, unless there is something of that name (EEXIST): linkat(2), open(2) on O_TMPFILE.</summary>
+    public static int Link(int fd, string path)
+    {
+        const int workingDirectory = -100;
+        const int followSymbolicLink = 0x400;
+        return Result(linkat(workingDirectory, $"/proc/self/fd/{fd}", workingDirectory, path, followSymbolicLink));
+    }
+
     private static int Result(int result) => result == 0 ? 0 : -Marshal.GetLastPInvokeError();
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
@@ -85,4 +101,10 @@ internal static partial class Fcntl
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int unlink(string path);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static unsafe partial nint write(int fd, byte* bytes, nuint count);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int linkat(int oldDirectory, string oldPath, int newDirectory, string newPath, int flags);
 }

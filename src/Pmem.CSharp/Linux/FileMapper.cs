@@ -5,9 +5,13 @@ namespace Pmem.Linux;
 /// <summary>Opening, making and mapping files, as pmem_map_file(3) does it. What fails leaves everything as it was.</summary>
 internal static class FileMapper
 {
+    /// <summary>How often a name may be taken by somebody else between looking for it and giving it.</summary>
+    private const int Attempts = 3;
+
     /// <summary>Maps an existing file or device.</summary>
     public static MappedFile Open(string path, PmemMapOptions options)
     {
+        Ready();
         using OpenFile file = OpenFile.Existing(path, options.ReadOnly);
         return Map(file, options);
     }
@@ -15,26 +19,35 @@ internal static class FileMapper
     /// <summary>Makes a file of this length, or gives an existing one this length, and maps it.</summary>
     public static MappedFile Create(string path, long lengthBytes, PmemMapOptions options)
     {
+        Ready();
         Allow(!options.ReadOnly, Refusal.NewContradiction("Create", "ReadOnly"), path);
-        using OpenFile file = OpenFile.New(path, options);
-        if (file.Kind.IsDaxDevice)
+        for (int attempt = 1; ; attempt++)
         {
-            Allow(lengthBytes == 0 || lengthBytes == file.LengthBytes, Refusal.NewDeviceLength(lengthBytes, file.LengthBytes), path);
-            return Map(file, options);
+            try { return CreateOnce(path, lengthBytes, options); }
+            catch (PmemException e) when (e.ErrorNumber == Errno.EEXIST && !options.Exclusive && attempt < Attempts) { }
         }
-        return MapWithLength(file, lengthBytes, options);
     }
 
     /// <summary>Makes a file without a name in a directory, and maps it. Its storage is free again when it is unmapped.</summary>
     public static MappedFile CreateTemporary(string directory, long lengthBytes, PmemMapOptions options)
     {
+        Ready();
         Allow(!options.ReadOnly, Refusal.NewContradiction("CreateTemporary", "ReadOnly"), directory);
         using OpenFile file = OpenFile.Temporary(directory);
         return MapWithLength(file, lengthBytes, options);
     }
 
+    private static MappedFile CreateOnce(string path, long lengthBytes, PmemMapOptions options)
+    {
+        using OpenFile file = OpenFile.New(path, options);
+        if (!file.Kind.IsDaxDevice) return MapWithLength(file, lengthBytes, options);
+        Allow(lengthBytes == 0 || lengthBytes == file.LengthBytes, Refusal.NewDeviceLength(lengthBytes, file.LengthBytes), path);
+        return Map(file, options);
+    }
+
     /// <summary>
-    /// Grows first and shrinks last: growing can be undone, shrinking loses data, so it waits until nothing can fail any more.
+    /// Grows first and shrinks last: growing can be undone, shrinking loses data, so it waits until nothing is left that is
+    /// likely to fail.
     /// </summary>
     private static MappedFile MapWithLength(OpenFile file, long lengthBytes, PmemMapOptions options)
     {
@@ -43,16 +56,23 @@ internal static class FileMapper
         MappedFile mapped = Map(file, options, Math.Min(lengthBytes, file.LengthBytes));
         try
         {
-            file.Shrink(lengthBytes);
-            file.MakeDurable();
+            file.Sync();
+            file.Publish();
+            if (file.Shrink(lengthBytes)) file.Sync();
+            return mapped;
         }
         catch
         {
             _ = mapped.Unmap();
             throw;
         }
-        file.Keep();
-        return mapped;
+    }
+
+    /// <summary>Finds out all that can fail about the platform before any file is touched.</summary>
+    private static void Ready()
+    {
+        _ = PmemPlatform.Current;
+        _ = PmemPlatform.CurrentMachine;
     }
 
     private static MappedFile Map(OpenFile file, PmemMapOptions options) => Map(file, options, file.LengthBytes);

@@ -22,12 +22,10 @@ internal sealed record MappedFile(nint Address, Mapping Mapping, SysStat.Device 
     public int DeepDrain(nint start, nint end, Machine machine, Sysfs sysfs)
     {
         string? region = Kind.IsPageCache ? null : sysfs.RegionOf(Device, isBlockDevice: Kind.IsFileDax);
-        DeepFlush action = DeepFlushModule.decide(Kind, Sysfs.DeepFlushStateOf(region)).ValueOrThrow(Mapping.Path);
-        if (action.IsWriteRegion)
-        {
-            Sysfs.WriteDeepFlush(region!);
-            return 0;
-        }
+        Decision<DeepFlush> decision = DeepFlushModule.decide(Kind, Sysfs.DeepFlushStateOf(region));
+        if (decision is Decision<DeepFlush>.Refused refused) throw Failures.OfDeepFlush(refused.Reason, Mapping.Path);
+        DeepFlush action = decision.ValueOrThrow(Mapping.Path);
+        if (action.IsWriteRegion) return Sysfs.WriteDeepFlush(region!);
         return action.IsSyncPages ? machine.SyncPages(start, end) : 0;
     }
 }
@@ -66,17 +64,19 @@ internal static class RangeTracker
         }
     }
 
-    /// <summary>Whether every byte lies in a tracked range; neighbouring ranges count as one.</summary>
+    /// <summary>Whether every byte lies in a tracked range; neighbouring ranges count as one. No byte lies in none.</summary>
     public static bool Covers(nint start, nint length)
     {
-        nint end = start + length;
         lock (Gate)
         {
             foreach (Tracked range in Ranges)
             {
                 if (range.Start > start) return false;
-                if (range.End > start) start = range.End;
-                if (start >= end) return true;
+                if (range.End <= start) continue;
+                nint here = range.End - start;
+                if (length <= here) return length > 0;
+                start = range.End;
+                length -= here;
             }
         }
         return false;

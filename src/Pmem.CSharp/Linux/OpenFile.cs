@@ -5,21 +5,25 @@ using static Pmem.Linux.SysStat;
 namespace Pmem.Linux;
 
 /// <summary>
-/// A descriptor while its file is being mapped. Unless it is told to keep them, closing it takes back what it did: a file
-/// that it made is removed, one that it made longer gets its old length.
+/// A descriptor while its file is being mapped. A new file gets its name last, so one that fails was never seen; an existing
+/// file that was made longer gets its old length back, unless it was published.
 /// </summary>
 internal sealed class OpenFile : IDisposable
 {
-    private readonly bool _isCreated;
     private readonly long _originalLengthBytes;
+    private readonly string _directory;
+    private string? _temporaryName;
+    private bool _isToBePublished;
+    private bool _hasName = true;
     private bool _isGrown;
     private bool _isKept;
 
-    private OpenFile(string path, int descriptor, bool isCreated)
+    private OpenFile(string path, int descriptor, string? temporaryName = null)
     {
         Path = path;
         Descriptor = descriptor;
-        _isCreated = isCreated;
+        _temporaryName = temporaryName;
+        _directory = DirectoryOf(path);
         try
         {
             Throw(SysStat.Get(descriptor, out FileStatus status), "look at");
@@ -51,33 +55,50 @@ internal sealed class OpenFile : IDisposable
         int fd = Fcntl.Open(path, (isReadOnly ? Fcntl.ReadOnly : Fcntl.ReadWrite) | Fcntl.NonBlocking);
         if (fd == -Errno.EISDIR) throw Failures.OfRefusal(Refusal.NewNotMappable(FileKind.Directory), path);
         if (fd < 0) throw Failures.OfErrno(-fd, path, "open");
-        return new OpenFile(path, fd, isCreated: false);
+        return new OpenFile(path, fd);
     }
 
-    /// <summary>Makes the file, so that it is known whether it was there before; else opens the one that is there.</summary>
+    /// <summary>The file of this name, or a new one that gets the name only when it is complete (<see cref="Publish"/>).</summary>
     public static OpenFile New(string path, PmemMapOptions options)
     {
-        int fd = Fcntl.Open(path, Fcntl.ReadWrite | Fcntl.NonBlocking | Fcntl.Create | Fcntl.Exclusive, options.UnixFileMode);
-        if (fd >= 0) return new OpenFile(path, fd, isCreated: true);
-        if (fd == -Errno.EEXIST && Directory.Exists(path)) throw Failures.OfRefusal(Refusal.NewNotMappable(FileKind.Directory), path);
-        if (fd != -Errno.EEXIST || options.Exclusive) throw Failures.OfErrno(-fd, path, "create");
+        if (Directory.Exists(path)) throw Failures.OfRefusal(Refusal.NewNotMappable(FileKind.Directory), path);
+        if (!File.Exists(path)) return WithoutName(path, DirectoryOf(path), options.UnixFileMode, "create");
+        if (options.Exclusive) throw Failures.OfErrno(Errno.EEXIST, path, "create");
         return Existing(path, isReadOnly: false);
     }
 
-    /// <summary>A file without a name: O_TMPFILE, or where the file system lacks that, one that is unlinked at once.</summary>
+    /// <summary>A file that never gets a name.</summary>
     public static OpenFile Temporary(string directory)
     {
-        const UnixFileMode ownerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        int fd = Fcntl.Open(directory, Fcntl.Temporary | Fcntl.ReadWrite | Fcntl.Exclusive, ownerOnly);
+        OpenFile file = WithoutName(directory, directory, UnixFileMode.UserRead | UnixFileMode.UserWrite, "create a temporary file in");
+        file._isToBePublished = file._hasName = false;
+        if (file._temporaryName is not null) file.Throw(Fcntl.Unlink(file._temporaryName), "remove the name of a temporary file in");
+        file._temporaryName = null;
+        return file;
+    }
+
+    /// <summary>The directory that holds a path, as the system resolves it: nothing is collapsed, because links may be in it.</summary>
+    public static string DirectoryOf(string path) => System.IO.Path.GetDirectoryName(path) switch
+    {
+        null => "/",
+        "" => ".",
+        string directory => directory,
+    };
+
+    /// <summary>O_TMPFILE, or where the file system lacks that, a name that nobody guesses.</summary>
+    private static OpenFile WithoutName(string path, string directory, UnixFileMode mode, string doing)
+    {
+        string? temporaryName = null;
+        int fd = Fcntl.Open(directory, Fcntl.Temporary | Fcntl.ReadWrite, mode);
         if (fd is -Errno.EOPNOTSUPP or -Errno.EISDIR or -Errno.EINVAL)
         {
-            string path = System.IO.Path.Combine(directory, $".pmem-{RandomNumberGenerator.GetHexString(16)}");
-            fd = Fcntl.Open(path, Fcntl.ReadWrite | Fcntl.Create | Fcntl.Exclusive, ownerOnly);
-            if (fd >= 0) Fcntl.Unlink(path);
+            temporaryName = System.IO.Path.Combine(directory, $".pmem-{RandomNumberGenerator.GetHexString(16)}");
+            fd = Fcntl.Open(temporaryName, Fcntl.ReadWrite | Fcntl.Create | Fcntl.Exclusive, mode);
         }
-        if (fd == -Errno.ENOENT) throw new DirectoryNotFoundException($"Cannot create a temporary file in '{directory}': there is no such directory.");
-        if (fd < 0) throw Failures.OfErrno(-fd, directory, "create a temporary file in");
-        return new OpenFile(directory, fd, isCreated: false);
+        if (fd == -Errno.ENOENT && !Directory.Exists(directory))
+            throw new DirectoryNotFoundException($"Cannot {doing} '{path}': {Errno.Describe(Errno.ENOENT)}. There is no such directory.");
+        if (fd < 0) throw Failures.OfErrno(-fd, path, doing);
+        return new OpenFile(path, fd, temporaryName) { _isToBePublished = true };
     }
 
     /// <summary>Makes sure that the file has at least this many bytes, with storage behind them unless it is sparse.</summary>
@@ -89,24 +110,29 @@ internal sealed class OpenFile : IDisposable
         LengthBytes = Math.Max(LengthBytes, lengthBytes);
     }
 
-    /// <summary>Cuts the file to this many bytes.</summary>
-    public void Shrink(long lengthBytes)
+    /// <summary>Cuts the file to this many bytes, if it has more; says whether.</summary>
+    public bool Shrink(long lengthBytes)
     {
-        if (lengthBytes >= LengthBytes) return;
+        if (lengthBytes >= LengthBytes) return false;
         Throw(Fcntl.Truncate(Descriptor, lengthBytes), $"cut to {lengthBytes} bytes");
         LengthBytes = lengthBytes;
+        return true;
     }
 
+    /// <summary>Makes length and storage of the file durable.</summary>
+    public void Sync() => Throw(Fcntl.Sync(Descriptor), "make durable the length of");
+
     /// <summary>
-    /// Makes length and storage of the file durable, and its name too: without the second, a power failure can leave a file
-    /// whose bytes were persisted and that is in no directory (fsync(2), NOTES).
+    /// Gives a new file its name, if nothing has it yet, and makes the name durable: without that, a power failure can leave
+    /// a file whose bytes were persisted and that is in no directory (fsync(2), NOTES). From here on nothing is taken back.
     /// </summary>
-    public void MakeDurable()
+    public void Publish()
     {
-        Throw(Fcntl.Sync(Descriptor), "make durable the length of");
-        if (!_isCreated) return;
-        string parent = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(Path)) ?? "/";
-        int fd = Fcntl.Open(parent, Fcntl.ReadOnly | Fcntl.Directory);
+        if (_isToBePublished && _temporaryName is null) Throw(Fcntl.Link(Descriptor, Path), "create");
+        if (_temporaryName is not null) MoveTo(_temporaryName);
+        _isKept = true;
+        if (!_hasName) return;
+        int fd = Fcntl.Open(_directory, Fcntl.ReadOnly | Fcntl.Directory);
         int result = fd < 0 ? fd : Fcntl.Sync(fd);
         if (fd >= 0) Fcntl.Close(fd);
         // A directory that may not be read, or a file system that syncs no directories: then everything on it is written.
@@ -114,14 +140,17 @@ internal sealed class OpenFile : IDisposable
         Throw(result, "make durable the name of");
     }
 
-    /// <summary>Nothing is taken back any more.</summary>
-    public void Keep() => _isKept = true;
-
     public void Dispose()
     {
-        if (!_isKept && _isGrown && !_isCreated) _ = Fcntl.Truncate(Descriptor, _originalLengthBytes);
+        if (!_isKept && _isGrown) _ = Fcntl.Truncate(Descriptor, _originalLengthBytes);
         Fcntl.Close(Descriptor);
-        if (!_isKept && _isCreated) _ = Fcntl.Unlink(Path);
+        if (!_isKept && _temporaryName is not null) _ = Fcntl.Unlink(_temporaryName);
+    }
+
+    private void MoveTo(string temporaryName)
+    {
+        if (File.Exists(Path)) throw Failures.OfErrno(Errno.EEXIST, Path, "create");
+        File.Move(temporaryName, Path, overwrite: false);
     }
 
     private static FileKind Classify(FileStatus status) => status.Type switch

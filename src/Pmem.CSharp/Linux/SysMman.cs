@@ -4,7 +4,7 @@ namespace Pmem.Linux;
 
 //  fact                                                             source
 //  ---------------------------------------------------------------  ------------------------------------------
-//  MAP_SHARED_VALIDATE = 3, MAP_SYNC = 0x80000, MAP_FIXED = 0x10,
+//  MAP_SHARED_VALIDATE = 3, MAP_SYNC = 0x80000,
 //  MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000, MS_SYNC = 4         Linux uapi, asm-generic/mman-common.h, mman.h
 //  MAP_SYNC without support: EOPNOTSUPP; a kernel before 4.15 does
 //  not know MAP_SHARED_VALIDATE: EINVAL                             mmap(2)
@@ -21,7 +21,6 @@ internal static unsafe partial class SysMman
     public const int MapShared = 1;
     public const int MapPrivate = 2;
     public const int MapSharedValidate = 3;
-    public const int MapFixed = 0x10;
     public const int MapAnonymous = 0x20;
     public const int MapNoReserve = 0x4000;
     public const int MapSync = 0x80000;

@@ -45,17 +45,20 @@ internal sealed partial class Sysfs(string root)
         string path = Path.Combine(region, "deep_flush");
         if (!File.Exists(path)) return DeepFlushState.NoFile;
         if (ReadLine(path) == "0") return DeepFlushState.NotNeeded;
-        int fd = Fcntl.Open(path, 1);
+        int fd = Fcntl.Open(path, Fcntl.WriteOnly);
         if (fd < 0) return DeepFlushState.Forbidden;
         Fcntl.Close(fd);
         return DeepFlushState.Writable;
     }
 
-    /// <summary>Tells the region's devices to flush their buffers.</summary>
-    public static void WriteDeepFlush(string region)
+    /// <summary>Tells the region's devices to flush their buffers: 0, or the error number.</summary>
+    public static int WriteDeepFlush(string region)
     {
-        using var file = new FileStream(Path.Combine(region, "deep_flush"), FileMode.Open, FileAccess.Write, FileShare.ReadWrite, 0);
-        file.Write("1"u8);
+        int fd = Fcntl.Open(Path.Combine(region, "deep_flush"), Fcntl.WriteOnly);
+        if (fd < 0) return -fd;
+        int result = Fcntl.Write(fd, "1"u8);
+        Fcntl.Close(fd);
+        return -result;
     }
 
     public bool IsDaxDevice(SysStat.Device device) =>
