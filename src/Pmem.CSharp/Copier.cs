@@ -1,0 +1,166 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using Pmem.Core;
+
+namespace Pmem;
+
+/// <summary>
+/// Copies to memory of one granularity as the core's <see cref="CopyPlan"/> says. All plans are made here in advance, one for
+/// each set of flags: a copy looks its own up and compares its length with the threshold. Nothing is allocated.
+/// </summary>
+internal sealed unsafe class Copier
+{
+    private const int FlagSets = 64;
+
+    /// <summary>What is stored through the cache is written back in pieces, while it is still there.</summary>
+    private const nuint PieceBytes = 4096;
+
+    private readonly CopyPlan?[] _plans = new CopyPlan?[FlagSets];
+    private readonly Machine _machine;
+    private readonly Platform _platform;
+    private readonly nint _lineMask;
+    private readonly nint _pageMask;
+
+    public Copier(Machine machine, Platform platform, StoreGranularity granularity)
+    {
+        _machine = machine;
+        _platform = platform;
+        _lineMask = (nint)(platform.LineSizeBytes - 1);
+        _pageMask = (nint)(platform.PageSizeBytes - 1);
+        for (int flags = 0; flags < FlagSets; flags++)
+            if (CopyPlanModule.decide(platform, granularity, (PmemCopy)flags) is Decision<CopyPlan>.Accepted accepted)
+                _plans[flags] = accepted.Value;
+    }
+
+    /// <summary>The plan for these flags.</summary>
+    /// <exception cref="ArgumentException">The flags exclude each other, or are not all known.</exception>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public CopyPlan PlanOf(PmemCopy how)
+    {
+        CopyPlan?[] plans = _plans;
+        if ((uint)how < (uint)plans.Length && plans[(int)how] is CopyPlan plan) return plan;
+        ThrowContradiction(how);
+        return null;
+    }
+
+    /// <summary>Copies; the ranges may overlap. 0, or the error number of msync.</summary>
+    public int Move(byte* to, byte* from, nuint length, CopyPlan plan) => Copy(to, CopySource.Bytes(from), length, plan);
+
+    /// <summary>Stores one byte over and over. 0, or the error number of msync.</summary>
+    [SkipLocalsInit]
+    public int Fill(byte* to, byte value, nuint length, CopyPlan plan)
+    {
+        byte* line = stackalloc byte[(int)LineSplit.LineBytes];
+        new Span<byte>(line, (int)LineSplit.LineBytes).Fill(value);
+        return Copy(to, CopySource.Pattern(line), length, plan);
+    }
+
+    private int Copy(byte* to, CopySource from, nuint length, CopyPlan plan)
+    {
+        if (length != 0 && plan.IsNonTemporal((long)length)) CopyNonTemporal(to, from, length, plan);
+        else if (length <= LineSplit.LineBytes) CopyShort(to, from, length, plan);
+        else CopyTemporal(to, from, length, plan);
+        return plan.SyncsPages && length != 0 ? SyncPages((nint)to, (nint)length) : 0;
+    }
+
+    private void CopyShort(byte* to, CopySource from, nuint length, CopyPlan plan)
+    {
+        CopyKernels.Short(to, from.At(0), length);
+        Finish(to, length, plan, plan.Fences);
+    }
+
+    private void CopyTemporal(byte* to, CopySource from, nuint length, CopyPlan plan)
+    {
+        bool isBackwards = from.MustGoBackwards(to, length);
+        // Pieces end where lines end, so that no line is in two pieces.
+        nuint first = Math.Min(PieceBytes - (nuint)to % PieceBytes, length);
+        nuint done = 0;
+        while (done < length)
+        {
+            nuint left = length - done;
+            nuint piece = Math.Min(isBackwards ? LastPiece(left, first) : done == 0 ? first : PieceBytes, left);
+            nuint offset = isBackwards ? left - piece : done;
+            CopyPiece(to, from, offset, piece, isBackwards, plan);
+            done += piece;
+            Finish(to + offset, piece, plan, plan.Fences && done == length);
+        }
+    }
+
+    /// <summary>The length of the last piece of what is left, where the first piece has this length.</summary>
+    private static nuint LastPiece(nuint left, nuint first) =>
+        left <= first ? left : (left - first) % PieceBytes is var rest and not 0 ? rest : PieceBytes;
+
+    private static void CopyPiece(byte* to, CopySource from, nuint offset, nuint length, bool isBackwards, CopyPlan plan)
+    {
+        LineSplit split = LineSplit.Of((nuint)(to + offset), length);
+        nuint lines = offset + split.Head, tail = offset + length - split.Tail;
+        if (isBackwards) CopyKernels.Short(to + tail, from.At(tail), split.Tail);
+        else CopyKernels.Short(to + offset, from.At(offset), split.Head);
+        switch (plan.VectorBits)
+        {
+            case 512: Lines<Temporal512>(to, from, lines, split.Lines, isBackwards); break;
+            case 256: Lines<Temporal256>(to, from, lines, split.Lines, isBackwards); break;
+            default: Lines<Temporal128>(to, from, lines, split.Lines, isBackwards); break;
+        }
+        if (isBackwards) CopyKernels.Short(to + offset, from.At(offset), split.Head);
+        else CopyKernels.Short(to + tail, from.At(tail), split.Tail);
+    }
+
+    private void CopyNonTemporal(byte* to, CopySource from, nuint length, CopyPlan plan)
+    {
+        LineSplit split = LineSplit.Of((nuint)to, length);
+        bool isBackwards = from.MustGoBackwards(to, length);
+        nuint tail = length - split.Tail;
+        if (isBackwards) Edge(to + tail, from.At(tail), split.Tail, plan);
+        else Edge(to, from.At(0), split.Head, plan);
+        switch (plan.VectorBits)
+        {
+            case 512: Lines<NonTemporal512>(to, from, split.Head, split.Lines, isBackwards); break;
+            case 256: Lines<NonTemporal256>(to, from, split.Head, split.Lines, isBackwards); break;
+            default: Lines<NonTemporal128>(to, from, split.Head, split.Lines, isBackwards); break;
+        }
+        if (isBackwards) Edge(to, from.At(0), split.Head, plan);
+        else Edge(to + tail, from.At(tail), split.Tail, plan);
+        if (plan.Fences) _machine.Fence();
+    }
+
+    /// <summary>Less than a line: past the cache as far as the plan and the alignment allow; the rest is written back.</summary>
+    private void Edge(byte* to, byte* from, nuint length, CopyPlan plan)
+    {
+        if (length == 0) return;
+        nuint temporal = length;
+        if (plan.HasNonTemporalEdges) temporal = CopyKernels.Words(to, from, length);
+        else CopyKernels.Short(to, from, length);
+        if (temporal != 0) Finish(to + length - temporal, temporal, plan, isFenced: false);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Lines<TStore>(byte* to, CopySource from, nuint offset, nuint count, bool isBackwards)
+        where TStore : struct, ILineStore
+    {
+        if (isBackwards) CopyKernels.LinesBackwards<TStore>(to, from, offset, count);
+        else CopyKernels.Lines<TStore>(to, from, offset, count);
+    }
+
+    /// <summary>What follows a store through the cache.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Finish(byte* to, nuint length, CopyPlan plan, bool isFenced)
+    {
+        nint start = (nint)to & ~_lineMask, end = ((nint)to + (nint)length + _lineMask) & ~_lineMask;
+        if (!plan.WritesBack || length == 0)
+        {
+            if (isFenced) _machine.Fence();
+        }
+        else if (isFenced) _machine.WriteBackAndFence(start, end);
+        else _machine.WriteBack(start, end);
+    }
+
+    private int SyncPages(nint start, nint length) =>
+        _machine.SyncPages(start & ~_pageMask, (start + length + _pageMask) & ~_pageMask);
+
+    [DoesNotReturn]
+    private void ThrowContradiction(PmemCopy how) => throw Failures.OfCopyFlags(
+        CopyPlanModule.check(_platform, how) is Decision<Microsoft.FSharp.Core.Unit>.Refused refused
+            ? refused.Reason
+            : Refusal.NewUnknownFlags((int)how));
+}

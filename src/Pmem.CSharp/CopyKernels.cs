@@ -1,0 +1,148 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Pmem;
+
+//  fact                                                              source
+//  ----------------------------------------------------------------  ---------------------------------------------
+//  MOVNTI stores 4 or 8 bytes past the cache                          Intel SDM vol. 2, MOVNTI
+//  an aligned store of 8 bytes is never torn                          Intel SDM vol. 3A, 9.1.1
+//  with a destination and a length that are multiples of 8, all       pmem_memmove_persist(3)
+//  stores have at least 8 bytes
+
+/// <summary>
+/// Where a copy reads: at its own position (a move), or always in the same 64 bytes (a fill). So one kernel does both.
+/// </summary>
+internal readonly unsafe struct CopySource
+{
+    private readonly byte* _start;
+    private readonly nuint _mask;
+
+    private CopySource(byte* start, nuint mask)
+    {
+        _start = start;
+        _mask = mask;
+    }
+
+    public static CopySource Bytes(byte* start) => new(start, nuint.MaxValue);
+
+    /// <summary>64 bytes with the same value.</summary>
+    public static CopySource Pattern(byte* line) => new(line, 0);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public byte* At(nuint offset) => _start + (offset & _mask);
+
+    /// <summary>Whether the destination lies in the source and behind its start: then the end must be copied first.</summary>
+    public bool MustGoBackwards(byte* to, nuint length) => (nuint)to - (nuint)_start < length && _mask != 0;
+}
+
+/// <summary>A destination cut at its cache lines: bytes before the first whole line, whole lines, bytes after the last.</summary>
+internal readonly record struct LineSplit(nuint Head, nuint Lines, nuint Tail)
+{
+    public const nuint LineBytes = 64;
+
+    /// <summary>Of a destination without a whole line all is head, up to the line's end, and tail.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static LineSplit Of(nuint address, nuint length)
+    {
+        nuint head = Math.Min((nuint)(-(nint)address) & (LineBytes - 1), length);
+        nuint rest = length - head;
+        return new LineSplit(head, rest / LineBytes, rest % LineBytes);
+    }
+}
+
+/// <summary>Loops that store. They know nothing of write-backs and fences, and no address but those they are given.</summary>
+/// <remarks>
+/// SAFETY (all of this file): the caller vouches for the source and the destination, which stay where they are (mapped, pinned)
+/// during the call. The loops are managed code, so a garbage collection can interrupt them anywhere.
+/// </remarks>
+internal static unsafe class CopyKernels
+{
+    /// <summary>Copies at most 64 bytes through the cache. All are read before the first is stored.</summary>
+    public static void Short(byte* to, byte* from, nuint length)
+    {
+        if (length > 32)
+        {
+            Vector128<byte> a = Vector128.Load(from), b = Vector128.Load(from + 16);
+            Vector128<byte> c = Vector128.Load(from + length - 32), d = Vector128.Load(from + length - 16);
+            a.Store(to);
+            b.Store(to + 16);
+            c.Store(to + length - 32);
+            d.Store(to + length - 16);
+        }
+        else if (length >= 16)
+        {
+            Vector128<byte> a = Vector128.Load(from), b = Vector128.Load(from + length - 16);
+            a.Store(to);
+            b.Store(to + length - 16);
+        }
+        else ShortWords(to, from, length);
+    }
+
+    /// <summary>Copies less than 16 bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void ShortWords(byte* to, byte* from, nuint length)
+    {
+        if (length >= 8) Ends<ulong>(to, from, length);
+        else if (length >= 4) Ends<uint>(to, from, length);
+        else if (length >= 2) Ends<ushort>(to, from, length);
+        else if (length == 1) *to = *from;
+    }
+
+    /// <summary>Copies one to two units: the first and the last, which may overlap.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Ends<T>(byte* to, byte* from, nuint length) where T : unmanaged
+    {
+        nuint last = length - (nuint)sizeof(T);
+        T a = Unsafe.ReadUnaligned<T>(from), b = Unsafe.ReadUnaligned<T>(from + last);
+        Unsafe.WriteUnaligned(to, a);
+        Unsafe.WriteUnaligned(to + last, b);
+    }
+
+    /// <summary>Copies whole lines, the first one first.</summary>
+    public static void Lines<TStore>(byte* to, CopySource from, nuint offset, nuint count) where TStore : struct, ILineStore
+    {
+        for (nuint end = offset + count * LineSplit.LineBytes; offset < end; offset += LineSplit.LineBytes)
+            TStore.Line(to + offset, from.At(offset));
+    }
+
+    /// <summary>Copies whole lines, the last one first.</summary>
+    public static void LinesBackwards<TStore>(byte* to, CopySource from, nuint offset, nuint count) where TStore : struct, ILineStore
+    {
+        for (nuint at = offset + count * LineSplit.LineBytes; at > offset;)
+        {
+            at -= LineSplit.LineBytes;
+            TStore.Line(to + at, from.At(at));
+        }
+    }
+
+    /// <summary>
+    /// Copies less than 64 bytes past the cache, as far as they are words of 8 and 4 bytes; returns how many bytes at the end
+    /// were stored through the cache, and so must be written back.
+    /// </summary>
+    [SkipLocalsInit]
+    public static nuint Words(byte* to, byte* from, nuint length)
+    {
+        if (!Sse2.X64.IsSupported || (nuint)to % 4 != 0)
+        {
+            Short(to, from, length);
+            return length;
+        }
+        // The words are stored one by one: where the ranges overlap, all must be read before.
+        byte* copy = stackalloc byte[(int)LineSplit.LineBytes];
+        Short(copy, from, length);
+        nuint at = 0;
+        if ((nuint)to % 8 != 0 && length >= 4) at = StoreWord32(to, copy, at);
+        for (; length - at >= 8; at += 8) Sse2.X64.StoreNonTemporal((ulong*)(to + at), *(ulong*)(copy + at));
+        if (length - at >= 4) at = StoreWord32(to, copy, at);
+        Short(to + at, copy + at, length - at);
+        return length - at;
+    }
+
+    private static nuint StoreWord32(byte* to, byte* from, nuint at)
+    {
+        Sse2.StoreNonTemporal((uint*)(to + at), *(uint*)(from + at));
+        return at + 4;
+    }
+}
