@@ -44,29 +44,87 @@ internal sealed unsafe class Copier
     }
 
     /// <summary>Copies; the ranges may overlap. 0, or the error number of msync.</summary>
-    public int Move(byte* to, byte* from, nuint length, CopyPlan plan) => Copy(to, CopySource.Bytes(from), length, plan);
+    public int Move(byte* to, byte* from, nuint length, CopyPlan plan)
+    {
+        if (plan.IsNonTemporal((long)length) && IsWholeLines(to, length) && (nuint)to - (nuint)from >= length)
+            return CopyLines(to, from, length, plan);
+        if (length <= LineSplit.LineBytes) return CopyShort(to, from, length, plan);
+        return CopyLong(to, CopySource.Bytes(from), length, plan);
+    }
 
     /// <summary>Stores one byte over and over. 0, or the error number of msync.</summary>
-    [SkipLocalsInit]
     public int Fill(byte* to, byte value, nuint length, CopyPlan plan)
+    {
+        if (plan.IsNonTemporal((long)length) && IsWholeLines(to, length)) return FillLines(to, value, length, plan);
+        if (length <= LineSplit.LineBytes && !plan.HasNonTemporalEdges) return FillShort(to, value, length, plan);
+        return FillLong(to, value, length, plan);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool IsWholeLines(byte* to, nuint length) => (((nuint)to | length) & (LineSplit.LineBytes - 1)) == 0;
+
+    // The four common ways are small methods without a stack frame to speak of: every store before a fence is one more that
+    // the fence waits for.
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private int CopyLines(byte* to, byte* from, nuint length, CopyPlan plan)
+    {
+        if (plan.VectorBits == 512) CopyKernels.Lines<NonTemporal512>(to, from, length);
+        else if (plan.VectorBits == 256) CopyKernels.Lines<NonTemporal256>(to, from, length);
+        else CopyKernels.Lines<NonTemporal128>(to, from, length);
+        if (plan.Fences) _machine.Fence();
+        return 0;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private int FillLines(byte* to, byte value, nuint length, CopyPlan plan)
+    {
+        if (plan.VectorBits == 512) CopyKernels.FillLines<NonTemporal512>(to, value, length);
+        else if (plan.VectorBits == 256) CopyKernels.FillLines<NonTemporal256>(to, value, length);
+        else CopyKernels.FillLines<NonTemporal128>(to, value, length);
+        if (plan.Fences) _machine.Fence();
+        return 0;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private int CopyShort(byte* to, byte* from, nuint length, CopyPlan plan)
+    {
+        if (plan.HasNonTemporalEdges) return CopyLong(to, CopySource.Bytes(from), length, plan);
+        CopyKernels.Short(to, from, length);
+        return FinishShort(to, length, plan);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private int FillShort(byte* to, byte value, nuint length, CopyPlan plan)
+    {
+        CopyKernels.ShortFill(to, value, length);
+        return FinishShort(to, length, plan);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int FinishShort(byte* to, nuint length, CopyPlan plan)
+    {
+        Finish(to, length, plan, plan.Fences);
+        return plan.SyncsPages ? SyncPages((nint)to, (nint)length) : 0;
+    }
+
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private int FillLong(byte* to, byte value, nuint length, CopyPlan plan)
     {
         byte* line = stackalloc byte[(int)LineSplit.LineBytes];
         new Span<byte>(line, (int)LineSplit.LineBytes).Fill(value);
-        return Copy(to, CopySource.Pattern(line), length, plan);
+        return CopyLong(to, CopySource.Pattern(line), length, plan);
     }
 
-    private int Copy(byte* to, CopySource from, nuint length, CopyPlan plan)
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private int CopyLong(byte* to, CopySource from, nuint length, CopyPlan plan)
     {
-        if (length != 0 && plan.IsNonTemporal((long)length)) CopyNonTemporal(to, from, length, plan);
-        else if (length <= LineSplit.LineBytes) CopyShort(to, from, length, plan);
+        LineSplit split = LineSplit.Of((nuint)to, length);
+        if (plan.IsNonTemporal((long)length) && (split.Lines != 0 || plan.HasNonTemporalEdges))
+            CopyNonTemporal(to, from, length, split, plan);
         else CopyTemporal(to, from, length, plan);
-        return plan.SyncsPages && length != 0 ? SyncPages((nint)to, (nint)length) : 0;
-    }
-
-    private void CopyShort(byte* to, CopySource from, nuint length, CopyPlan plan)
-    {
-        CopyKernels.Short(to, from.At(0), length);
-        Finish(to, length, plan, plan.Fences);
+        return plan.SyncsPages ? SyncPages((nint)to, (nint)length) : 0;
     }
 
     private void CopyTemporal(byte* to, CopySource from, nuint length, CopyPlan plan)
@@ -106,9 +164,8 @@ internal sealed unsafe class Copier
         else CopyKernels.Short(to + tail, from.At(tail), split.Tail);
     }
 
-    private void CopyNonTemporal(byte* to, CopySource from, nuint length, CopyPlan plan)
+    private void CopyNonTemporal(byte* to, CopySource from, nuint length, LineSplit split, CopyPlan plan)
     {
-        LineSplit split = LineSplit.Of((nuint)to, length);
         bool isBackwards = from.MustGoBackwards(to, length);
         nuint tail = length - split.Tail;
         if (isBackwards) Edge(to + tail, from.At(tail), split.Tail, plan);
@@ -156,7 +213,7 @@ internal sealed unsafe class Copier
     }
 
     private int SyncPages(nint start, nint length) =>
-        _machine.SyncPages(start & ~_pageMask, (start + length + _pageMask) & ~_pageMask);
+        length == 0 ? 0 : _machine.SyncPages(start & ~_pageMask, (start + length + _pageMask) & ~_pageMask);
 
     [DoesNotReturn]
     private void ThrowContradiction(PmemCopy how) => throw Failures.OfCopyFlags(

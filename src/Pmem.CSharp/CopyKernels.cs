@@ -80,6 +80,22 @@ internal static unsafe class CopyKernels
         else ShortWords(to, from, length);
     }
 
+    /// <summary>Stores one byte at most 64 times, through the cache.</summary>
+    public static void ShortFill(byte* to, byte value, nuint length)
+    {
+        var vector = Vector128.Create(value);
+        if (length < 16)
+        {
+            ShortWords(to, vector.AsUInt64().ToScalar(), length);
+            return;
+        }
+        vector.Store(to);
+        vector.Store(to + length - 16);
+        if (length <= 32) return;
+        vector.Store(to + 16);
+        vector.Store(to + length - 32);
+    }
+
     /// <summary>Copies less than 16 bytes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void ShortWords(byte* to, byte* from, nuint length)
@@ -90,6 +106,26 @@ internal static unsafe class CopyKernels
         else if (length == 1) *to = *from;
     }
 
+    /// <summary>Stores less than 16 bytes that are all the same.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void ShortWords(byte* to, ulong pattern, nuint length)
+    {
+        if (length >= 8)
+        {
+            Unsafe.WriteUnaligned(to, pattern);
+            Unsafe.WriteUnaligned(to + length - 8, pattern);
+        }
+        else if (length >= 4)
+        {
+            Unsafe.WriteUnaligned(to, (uint)pattern);
+            Unsafe.WriteUnaligned(to + length - 4, (uint)pattern);
+        }
+        else if (length != 0)
+        {
+            *to = to[length / 2] = to[length - 1] = (byte)pattern;
+        }
+    }
+
     /// <summary>Copies one to two units: the first and the last, which may overlap.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Ends<T>(byte* to, byte* from, nuint length) where T : unmanaged
@@ -98,6 +134,18 @@ internal static unsafe class CopyKernels
         T a = Unsafe.ReadUnaligned<T>(from), b = Unsafe.ReadUnaligned<T>(from + last);
         Unsafe.WriteUnaligned(to, a);
         Unsafe.WriteUnaligned(to + last, b);
+    }
+
+    /// <summary>Copies whole lines that do not lie in the source behind its start.</summary>
+    public static void Lines<TStore>(byte* to, byte* from, nuint length) where TStore : struct, ILineStore
+    {
+        for (byte* end = to + length; to < end; to += LineSplit.LineBytes, from += LineSplit.LineBytes) TStore.Line(to, from);
+    }
+
+    /// <summary>Stores one byte over and over, in whole lines.</summary>
+    public static void FillLines<TStore>(byte* to, byte value, nuint length) where TStore : struct, ILineStore
+    {
+        for (byte* end = to + length; to < end; to += LineSplit.LineBytes) TStore.Fill(to, value);
     }
 
     /// <summary>Copies whole lines, the first one first.</summary>

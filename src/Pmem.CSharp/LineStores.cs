@@ -20,6 +20,11 @@ internal unsafe interface ILineStore
     /// <param name="to">Aligned to 64 bytes.</param>
     /// <param name="from">Not aligned.</param>
     static abstract void Line(byte* to, byte* from);
+
+    /// <summary>Stores one byte 64 times.</summary>
+    /// <param name="to">Aligned to 64 bytes.</param>
+    /// <param name="value">The byte.</param>
+    static abstract void Fill(byte* to, byte value);
 }
 
 // SAFETY (all stores below): the caller vouches for 64 bytes at both addresses, and for the alignment of the first.
@@ -37,6 +42,16 @@ internal readonly unsafe struct Temporal128 : ILineStore
         c.Store(to + 32);
         d.Store(to + 48);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Fill(byte* to, byte value)
+    {
+        var line = Vector128.Create(value);
+        line.Store(to);
+        line.Store(to + 16);
+        line.Store(to + 32);
+        line.Store(to + 48);
+    }
 }
 
 /// <summary>Through the cache, 32 bytes at a time.</summary>
@@ -49,6 +64,14 @@ internal readonly unsafe struct Temporal256 : ILineStore
         a.Store(to);
         b.Store(to + 32);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Fill(byte* to, byte value)
+    {
+        var line = Vector256.Create(value);
+        line.Store(to);
+        line.Store(to + 32);
+    }
 }
 
 /// <summary>Through the cache, the whole line at a time.</summary>
@@ -56,6 +79,9 @@ internal readonly unsafe struct Temporal512 : ILineStore
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Line(byte* to, byte* from) => Vector512.Load(from).Store(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Fill(byte* to, byte value) => Vector512.Create(value).Store(to);
 }
 
 /// <summary>Past the cache, 16 bytes at a time.</summary>
@@ -71,6 +97,16 @@ internal readonly unsafe struct NonTemporal128 : ILineStore
         c.StoreAlignedNonTemporal(to + 32);
         d.StoreAlignedNonTemporal(to + 48);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Fill(byte* to, byte value)
+    {
+        var line = Vector128.Create(value);
+        line.StoreAlignedNonTemporal(to);
+        line.StoreAlignedNonTemporal(to + 16);
+        line.StoreAlignedNonTemporal(to + 32);
+        line.StoreAlignedNonTemporal(to + 48);
+    }
 }
 
 /// <summary>Past the cache, 32 bytes at a time.</summary>
@@ -83,6 +119,14 @@ internal readonly unsafe struct NonTemporal256 : ILineStore
         a.StoreAlignedNonTemporal(to);
         b.StoreAlignedNonTemporal(to + 32);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Fill(byte* to, byte value)
+    {
+        var line = Vector256.Create(value);
+        line.StoreAlignedNonTemporal(to);
+        line.StoreAlignedNonTemporal(to + 32);
+    }
 }
 
 /// <summary>Past the cache, the whole line at a time.</summary>
@@ -90,4 +134,7 @@ internal readonly unsafe struct NonTemporal512 : ILineStore
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Line(byte* to, byte* from) => Vector512.Load(from).StoreAlignedNonTemporal(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Fill(byte* to, byte value) => Vector512.Create(value).StoreAlignedNonTemporal(to);
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.X86;
 using Pmem.Core;
 using Pmem.Linux;
@@ -67,22 +68,22 @@ internal sealed unsafe class StubMachine : Machine
     // stubs touch nothing else and change only the two argument registers.
     public override void WriteBack(nint start, nint end)
     {
-        while (end - start > ChunkBytes)
-        {
-            _writeBack(start, start + ChunkBytes);
-            start += ChunkBytes;
-        }
+        if (end - start > ChunkBytes) start = WriteBackChunks(start, end);
         _writeBack(start, end);
     }
 
     public override void WriteBackAndFence(nint start, nint end)
     {
-        while (end - start > ChunkBytes)
-        {
-            _writeBack(start, start + ChunkBytes);
-            start += ChunkBytes;
-        }
+        if (end - start > ChunkBytes) start = WriteBackChunks(start, end);
         _writeBackAndFence(start, end);
+    }
+
+    /// <summary>All chunks but the last; returns where that starts. Apart, so that the short way needs no stack.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private nint WriteBackChunks(nint start, nint end)
+    {
+        for (; end - start > ChunkBytes; start += ChunkBytes) _writeBack(start, start + ChunkBytes);
+        return start;
     }
 
     /// <summary>x86-64 has no deeper write-back than its write-back.</summary>
