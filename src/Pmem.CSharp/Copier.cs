@@ -46,22 +46,29 @@ internal sealed unsafe class Copier
     /// <summary>Copies; the ranges may overlap. 0, or the error number of msync.</summary>
     public int Move(byte* to, byte* from, nuint length, CopyPlan plan)
     {
-        if (plan.IsNonTemporal((long)length) && IsWholeLines(to, length) && (nuint)to - (nuint)from >= length)
-            return CopyLines(to, from, length, plan);
-        if (length <= LineSplit.LineBytes) return CopyShort(to, from, length, plan);
-        return CopyLong(to, CopySource.Bytes(from), length, plan);
+        bool isPast = plan.IsNonTemporalOverlap((long)length)
+            || (plan.IsNonTemporal((long)length) && !Overlaps(to, from, length));
+        if (isPast && IsWholeLines(to, length)) return CopyLines(to, from, length, plan);
+        if (length <= LineSplit.LineBytes && !plan.HasNonTemporalEdges) return CopyShort(to, from, length, plan);
+        return CopyLong(to, CopySource.Bytes(from), length, plan, isPast);
     }
 
     /// <summary>Stores one byte over and over. 0, or the error number of msync.</summary>
     public int Fill(byte* to, byte value, nuint length, CopyPlan plan)
     {
-        if (plan.IsNonTemporal((long)length) && IsWholeLines(to, length)) return FillLines(to, value, length, plan);
+        bool isPast = plan.IsNonTemporal((long)length);
+        if (isPast && IsWholeLines(to, length)) return FillLines(to, value, length, plan);
         if (length <= LineSplit.LineBytes && !plan.HasNonTemporalEdges) return FillShort(to, value, length, plan);
-        return FillLong(to, value, length, plan);
+        return FillLong(to, value, length, plan, isPast);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool IsWholeLines(byte* to, nuint length) => (((nuint)to | length) & (LineSplit.LineBytes - 1)) == 0;
+
+    /// <summary>Whether the two ranges, neither empty, share a byte.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool Overlaps(byte* to, byte* from, nuint length) =>
+        (nuint)to - (nuint)from < length || (nuint)from - (nuint)to < length;
 
     // The four common ways are small methods without a stack frame to speak of: every store before a fence is one more that
     // the fence waits for.
@@ -69,9 +76,8 @@ internal sealed unsafe class Copier
     [MethodImpl(MethodImplOptions.NoInlining)]
     private int CopyLines(byte* to, byte* from, nuint length, CopyPlan plan)
     {
-        if (plan.VectorBits == 512) CopyKernels.Lines<NonTemporal512>(to, from, length);
-        else if (plan.VectorBits == 256) CopyKernels.Lines<NonTemporal256>(to, from, length);
-        else CopyKernels.Lines<NonTemporal128>(to, from, length);
+        var source = CopySource.Bytes(from);
+        CopyLinesNonTemporal(to, source, 0, length, source.MustGoBackwards(to, length), plan);
         if (plan.Fences) _machine.Fence();
         return 0;
     }
@@ -89,7 +95,6 @@ internal sealed unsafe class Copier
     [MethodImpl(MethodImplOptions.NoInlining)]
     private int CopyShort(byte* to, byte* from, nuint length, CopyPlan plan)
     {
-        if (plan.HasNonTemporalEdges) return CopyLong(to, CopySource.Bytes(from), length, plan);
         CopyKernels.Short(to, from, length);
         return FinishShort(to, length, plan);
     }
@@ -110,20 +115,20 @@ internal sealed unsafe class Copier
 
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private int FillLong(byte* to, byte value, nuint length, CopyPlan plan)
+    private int FillLong(byte* to, byte value, nuint length, CopyPlan plan, bool isPast)
     {
-        byte* line = stackalloc byte[(int)LineSplit.LineBytes];
-        new Span<byte>(line, (int)LineSplit.LineBytes).Fill(value);
-        return CopyLong(to, CopySource.Pattern(line), length, plan);
+        byte* block = stackalloc byte[(int)CopySource.BlockBytes];
+        new Span<byte>(block, (int)CopySource.BlockBytes).Fill(value);
+        return CopyLong(to, CopySource.Pattern(block), length, plan, isPast);
     }
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private int CopyLong(byte* to, CopySource from, nuint length, CopyPlan plan)
+    private int CopyLong(byte* to, CopySource from, nuint length, CopyPlan plan, bool isPast)
     {
         LineSplit split = LineSplit.Of((nuint)to, length);
-        if (plan.IsNonTemporal((long)length) && (split.Lines != 0 || plan.HasNonTemporalEdges))
-            CopyNonTemporal(to, from, length, split, plan);
-        else CopyTemporal(to, from, length, plan);
+        if (!isPast || (split.Lines == 0 && !plan.HasNonTemporalEdges)) CopyTemporal(to, from, length, plan);
+        else if (from.MustGoBackwards(to, length)) CopyNonTemporalBackwards(to, from, split, plan);
+        else if (plan.HasNonTemporalEdges) CopyNonTemporalEdges(to, from, split, plan);
+        else CopyNonTemporal(to, from, split, plan);
         return plan.SyncsPages ? SyncPages((nint)to, (nint)length) : 0;
     }
 
@@ -164,39 +169,61 @@ internal sealed unsafe class Copier
         else CopyKernels.Short(to + tail, from.At(tail), split.Tail);
     }
 
-    private void CopyNonTemporal(byte* to, CopySource from, nuint length, LineSplit split, CopyPlan plan)
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void CopyNonTemporal(byte* to, CopySource from, LineSplit split, CopyPlan plan)
     {
-        bool isBackwards = from.MustGoBackwards(to, length);
-        nuint tail = length - split.Tail;
-        if (isBackwards) Edge(to + tail, from.At(tail), split.Tail, plan);
-        else Edge(to, from.At(0), split.Head, plan);
-        switch (plan.VectorBits)
+        nuint tail = split.Head + split.Lines;
+        if (split.Head != 0)
         {
-            case 512: Lines<NonTemporal512>(to, from, split.Head, split.Lines, isBackwards); break;
-            case 256: Lines<NonTemporal256>(to, from, split.Head, split.Lines, isBackwards); break;
-            default: Lines<NonTemporal128>(to, from, split.Head, split.Lines, isBackwards); break;
+            CopyKernels.Short(to, from.At(0), split.Head);
+            if (plan.WritesBack) _machine.WriteBack((nint)to & ~_lineMask, (nint)(to + split.Head));
         }
-        if (isBackwards) Edge(to, from.At(0), split.Head, plan);
-        else Edge(to + tail, from.At(tail), split.Tail, plan);
-        if (plan.Fences) _machine.Fence();
+        CopyLinesNonTemporal(to, from, split.Head, split.Lines, false, plan);
+        CopyKernels.Short(to + tail, from.At(tail), split.Tail);
+        Finish(to + tail, split.Tail, plan, plan.Fences);
     }
 
-    /// <summary>Less than a line: past the cache as far as the plan and the alignment allow; the rest is written back.</summary>
-    private void Edge(byte* to, byte* from, nuint length, CopyPlan plan)
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void CopyNonTemporalEdges(byte* to, CopySource from, LineSplit split, CopyPlan plan)
     {
-        if (length == 0) return;
-        nuint temporal = length;
-        if (plan.HasNonTemporalEdges) temporal = CopyKernels.Words(to, from, length);
-        else CopyKernels.Short(to, from, length);
-        if (temporal != 0) Finish(to + length - temporal, temporal, plan, isFenced: false);
+        nuint tail = split.Head + split.Lines;
+        Edge(to, from.At(0), split.Head, plan, isFenced: false);
+        CopyLinesNonTemporal(to, from, split.Head, split.Lines, false, plan);
+        Edge(to + tail, from.At(tail), split.Tail, plan, plan.Fences);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void CopyNonTemporalBackwards(byte* to, CopySource from, LineSplit split, CopyPlan plan)
+    {
+        nuint tail = split.Head + split.Lines;
+        Edge(to + tail, from.At(tail), split.Tail, plan, isFenced: false);
+        CopyLinesNonTemporal(to, from, split.Head, split.Lines, true, plan);
+        Edge(to, from.At(0), split.Head, plan, plan.Fences);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Lines<TStore>(byte* to, CopySource from, nuint offset, nuint count, bool isBackwards)
+    private static void CopyLinesNonTemporal(byte* to, CopySource from, nuint offset, nuint length, bool isBackwards, CopyPlan plan)
+    {
+        if (plan.VectorBits == 512) Lines<NonTemporal512>(to, from, offset, length, isBackwards);
+        else if (plan.VectorBits == 256) Lines<NonTemporal256>(to, from, offset, length, isBackwards);
+        else Lines<NonTemporal128>(to, from, offset, length, isBackwards);
+    }
+
+    /// <summary>Less than a line: past the cache as far as the plan and the alignment allow; the rest is written back.</summary>
+    private void Edge(byte* to, byte* from, nuint length, CopyPlan plan, bool isFenced)
+    {
+        nuint temporal = length;
+        if (plan.HasNonTemporalEdges && length != 0) temporal = CopyKernels.Words(to, from, length);
+        else CopyKernels.Short(to, from, length);
+        Finish(to + length - temporal, temporal, plan, isFenced);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Lines<TStore>(byte* to, CopySource from, nuint offset, nuint length, bool isBackwards)
         where TStore : struct, ILineStore
     {
-        if (isBackwards) CopyKernels.LinesBackwards<TStore>(to, from, offset, count);
-        else CopyKernels.Lines<TStore>(to, from, offset, count);
+        if (isBackwards) CopyKernels.LinesBackwards<TStore>(to, from, offset, length);
+        else CopyKernels.Lines<TStore>(to, from, offset, length);
     }
 
     /// <summary>What follows a store through the cache.</summary>

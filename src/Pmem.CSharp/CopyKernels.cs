@@ -12,10 +12,13 @@ namespace Pmem;
 //  stores have at least 8 bytes
 
 /// <summary>
-/// Where a copy reads: at its own position (a move), or always in the same 64 bytes (a fill). So one kernel does both.
+/// Where a copy reads: at its own position (a move), or always in the same bytes (a fill). So one kernel does both.
 /// </summary>
 internal readonly unsafe struct CopySource
 {
+    /// <summary>How much is read at once.</summary>
+    public const nuint BlockBytes = 4 * LineSplit.LineBytes;
+
     private readonly byte* _start;
     private readonly nuint _mask;
 
@@ -27,8 +30,8 @@ internal readonly unsafe struct CopySource
 
     public static CopySource Bytes(byte* start) => new(start, nuint.MaxValue);
 
-    /// <summary>64 bytes with the same value.</summary>
-    public static CopySource Pattern(byte* line) => new(line, 0);
+    /// <summary>A block of bytes with the same value.</summary>
+    public static CopySource Pattern(byte* block) => new(block, 0);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public byte* At(nuint offset) => _start + (offset & _mask);
@@ -37,7 +40,7 @@ internal readonly unsafe struct CopySource
     public bool MustGoBackwards(byte* to, nuint length) => (nuint)to - (nuint)_start < length && _mask != 0;
 }
 
-/// <summary>A destination cut at its cache lines: bytes before the first whole line, whole lines, bytes after the last.</summary>
+/// <summary>A destination cut at its cache lines, in bytes: before the first whole line, whole lines, after the last.</summary>
 internal readonly record struct LineSplit(nuint Head, nuint Lines, nuint Tail)
 {
     public const nuint LineBytes = 64;
@@ -48,7 +51,7 @@ internal readonly record struct LineSplit(nuint Head, nuint Lines, nuint Tail)
     {
         nuint head = Math.Min((nuint)(-(nint)address) & (LineBytes - 1), length);
         nuint rest = length - head;
-        return new LineSplit(head, rest / LineBytes, rest % LineBytes);
+        return new LineSplit(head, rest & ~(LineBytes - 1), rest & (LineBytes - 1));
     }
 }
 
@@ -64,12 +67,9 @@ internal static unsafe class CopyKernels
     {
         if (length > 32)
         {
-            Vector128<byte> a = Vector128.Load(from), b = Vector128.Load(from + 16);
-            Vector128<byte> c = Vector128.Load(from + length - 32), d = Vector128.Load(from + length - 16);
+            Vector256<byte> a = Vector256.Load(from), b = Vector256.Load(from + length - 32);
             a.Store(to);
-            b.Store(to + 16);
-            c.Store(to + length - 32);
-            d.Store(to + length - 16);
+            b.Store(to + length - 32);
         }
         else if (length >= 16)
         {
@@ -136,29 +136,32 @@ internal static unsafe class CopyKernels
         Unsafe.WriteUnaligned(to + last, b);
     }
 
-    /// <summary>Copies whole lines that do not lie in the source behind its start.</summary>
-    public static void Lines<TStore>(byte* to, byte* from, nuint length) where TStore : struct, ILineStore
-    {
-        for (byte* end = to + length; to < end; to += LineSplit.LineBytes, from += LineSplit.LineBytes) TStore.Line(to, from);
-    }
-
     /// <summary>Stores one byte over and over, in whole lines.</summary>
     public static void FillLines<TStore>(byte* to, byte value, nuint length) where TStore : struct, ILineStore
     {
         for (byte* end = to + length; to < end; to += LineSplit.LineBytes) TStore.Fill(to, value);
     }
 
-    /// <summary>Copies whole lines, the first one first.</summary>
-    public static void Lines<TStore>(byte* to, CopySource from, nuint offset, nuint count) where TStore : struct, ILineStore
+    /// <summary>Copies whole lines, the first ones first.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Lines<TStore>(byte* to, CopySource from, nuint offset, nuint length) where TStore : struct, ILineStore
     {
-        for (nuint end = offset + count * LineSplit.LineBytes; offset < end; offset += LineSplit.LineBytes)
-            TStore.Line(to + offset, from.At(offset));
+        nuint end = offset + length;
+        for (; end - offset >= CopySource.BlockBytes; offset += CopySource.BlockBytes) TStore.FourLines(to + offset, from.At(offset));
+        for (; offset < end; offset += LineSplit.LineBytes) TStore.Line(to + offset, from.At(offset));
     }
 
-    /// <summary>Copies whole lines, the last one first.</summary>
-    public static void LinesBackwards<TStore>(byte* to, CopySource from, nuint offset, nuint count) where TStore : struct, ILineStore
+    /// <summary>Copies whole lines, the last ones first.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void LinesBackwards<TStore>(byte* to, CopySource from, nuint offset, nuint length) where TStore : struct, ILineStore
     {
-        for (nuint at = offset + count * LineSplit.LineBytes; at > offset;)
+        nuint at = offset + length;
+        while (at - offset >= CopySource.BlockBytes)
+        {
+            at -= CopySource.BlockBytes;
+            TStore.FourLines(to + at, from.At(at));
+        }
+        while (at > offset)
         {
             at -= LineSplit.LineBytes;
             TStore.Line(to + at, from.At(at));

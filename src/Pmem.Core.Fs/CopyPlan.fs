@@ -53,6 +53,8 @@ type CopyPlan =
         /// <summary>The shortest copy whose whole cache lines are stored past the cache, in bytes;
         /// <see cref="F:System.Int64.MaxValue"/> where none is.</summary>
         NonTemporalFromBytes: int64
+        /// <summary>The same where source and destination overlap, so that the destination is in the cache already.</summary>
+        OverlapNonTemporalFromBytes: int64
         /// The words before the first and after the last whole line are stored past the cache as well.
         HasNonTemporalEdges: bool
         /// The widest vector to store with, in bits: 128, 256 or 512; 0 where there is none.
@@ -68,6 +70,10 @@ type CopyPlan =
     /// Whether a copy of this many bytes is stored past the cache, as far as it consists of whole lines.
     member plan.IsNonTemporal(lengthBytes: int64) =
         lengthBytes >= plan.NonTemporalFromBytes
+
+    /// The same for a copy whose source and destination overlap.
+    member plan.IsNonTemporalOverlap(lengthBytes: int64) =
+        lengthBytes >= plan.OverlapNonTemporalFromBytes
 
     /// In words: what is stored how, and what follows.
     override plan.ToString() =
@@ -93,6 +99,10 @@ module CopyPlan =
     /// <summary>One line: a line that is wholly overwritten need not be read into the cache to be written back from there.</summary>
     [<Literal>]
     let DefaultThresholdBytes = 64L
+
+    /// <summary>What overlaps its source has been read just now: a short one is better changed where it is.</summary>
+    [<Literal>]
+    let DefaultOverlapThresholdBytes = 256L
 
     /// <summary>With eADR a store is durable in the cache; going past it pays only where the cache would overflow.</summary>
     [<Literal>]
@@ -130,13 +140,13 @@ module CopyPlan =
         | 0 -> platform.Facts.VectorBits
         | widest -> min widest platform.Facts.VectorBits
 
-    let private threshold (platform: Platform) granularity =
+    let private threshold (platform: Platform) granularity defaultBytes =
         if platform.Environment.MovntThresholdBytes >= 0L then
             platform.Environment.MovntThresholdBytes
         elif granularity = StoreGranularity.Byte then
             AutoFlushThresholdBytes
         else
-            DefaultThresholdBytes
+            defaultBytes
 
     let private canStoreNonTemporal (platform: Platform) granularity =
         platform.Facts.Architecture = Architecture.X64
@@ -155,13 +165,16 @@ module CopyPlan =
             let isThrough = hasAny (PmemCopy.Temporal ||| PmemCopy.WriteBack) flags
             let canBePast = isFlushed && canStoreNonTemporal platform granularity
 
+            let from defaultBytes =
+                if not canBePast then Int64.MaxValue
+                elif isPast then 0L
+                elif isThrough then Int64.MaxValue
+                else threshold platform granularity defaultBytes
+
             return
                 {
-                    NonTemporalFromBytes =
-                        (if not canBePast then Int64.MaxValue
-                         elif isPast then 0L
-                         elif isThrough then Int64.MaxValue
-                         else threshold platform granularity)
+                    NonTemporalFromBytes = from DefaultThresholdBytes
+                    OverlapNonTemporalFromBytes = from DefaultOverlapThresholdBytes
                     HasNonTemporalEdges = canBePast && isPast
                     VectorBits = vectorBits platform
                     WritesBack = isFlushed && not isByPage && granularity = StoreGranularity.CacheLine
