@@ -41,7 +41,7 @@ internal sealed unsafe class StubMachine : Machine
     /// A stub holds the garbage collector off while it runs. 256 dirty lines take 3 to 10 microseconds, so a collection
     /// waits no longer than that.
     /// </summary>
-    private const int ChunkBytes = 16 * 1024;
+    internal const int ChunkBytes = 16 * 1024;
 
     private readonly delegate* unmanaged[Cdecl, SuppressGCTransition]<nint, nint, void> _writeBack;
     private readonly delegate* unmanaged[Cdecl, SuppressGCTransition]<nint, nint, void> _writeBackAndFence;
@@ -61,8 +61,12 @@ internal sealed unsafe class StubMachine : Machine
         byte step = (byte)Math.Min(lineSizeBytes, CacheLine.SizeBytes);
         nint[] stubs = ExecutablePage.TryPlace(StubCode.X64SystemV(kind, null, step), StubCode.X64SystemV(kind, fence, step))
             ?? throw new PmemException("Executable memory was granted a moment ago and is refused now; set PMEM_NO_MACHINE_CODE to 1.");
-        return new StubMachine(stubs[0], stubs[1], fence.IsMfence);
+        return Over(stubs[0], stubs[1], fence);
     }
+
+    /// <summary>A machine that calls these functions: without and with the fence.</summary>
+    public static StubMachine Over(nint writeBack, nint writeBackAndFence, FenceKind fence) =>
+        new(writeBack, writeBackAndFence, fence.IsMfence);
 
     // SAFETY (all calls below): the caller has checked that the lines lie in memory that stays mapped during the call; the
     // stubs touch nothing else and change only the two argument registers.

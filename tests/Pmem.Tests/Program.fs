@@ -3,7 +3,8 @@ module Pmem.Tests.Program
 open Expecto
 open Expecto.Impl
 
-let private tests = testList "pmem" []
+let private tests =
+    testList "pmem" [ ByteRangeTests.tests; PlanTests.tests; LoweringTests.tests; PlatformTests.tests ]
 
 /// The closing line, after Expecto's own summary.
 let private closing (summary: TestRunSummary) =

@@ -59,6 +59,7 @@ internal sealed class OpenFile : IDisposable
     {
         int fd = Fcntl.Open(path, Fcntl.ReadWrite | Fcntl.NonBlocking | Fcntl.Create | Fcntl.Exclusive, options.UnixFileMode);
         if (fd >= 0) return new OpenFile(path, fd, isCreated: true);
+        if (fd == -Errno.EEXIST && Directory.Exists(path)) throw Failures.OfRefusal(Refusal.NewNotMappable(FileKind.Directory), path);
         if (fd != -Errno.EEXIST || options.Exclusive) throw Failures.OfErrno(-fd, path, "create");
         return Existing(path, isReadOnly: false);
     }

@@ -1,0 +1,35 @@
+using Pmem.Core;
+using Pmem.Linux;
+
+namespace Pmem.Testing;
+
+/// <summary>Mappings of real files on platforms that this machine is not.</summary>
+internal static class Doubles
+{
+    /// <summary>Maps a new file as if on this platform and of this kind; what is executed on it is recorded.</summary>
+    public static (PmemMapping Mapping, RecordingMachine Machine) Map(
+        string path, long lengthBytes, Platform platform, MappingKind kind, string? sysfsRoot = null, Machine? inner = null)
+    {
+        MappedFile real = FileMapper.Create(path, lengthBytes, new PmemMapOptions());
+        var facts = new MappingFacts(path, real.Mapping.Facts.FileRange, kind, false, platform);
+        Mapping decided = MappingModule.decide(facts).ValueOrThrow(path);
+        var machine = new RecordingMachine(platform, inner) { BaseAddress = real.Address };
+        Sysfs sysfs = sysfsRoot is null ? Sysfs.Machine : new Sysfs(sysfsRoot);
+        return (new PmemMapping(real with { Mapping = decided }, machine, sysfs), machine);
+    }
+
+    /// <summary>What the region's deep_flush below a made-up sysfs says.</summary>
+    public static DeepFlushState DeepFlushState(string sysfsRoot, uint major, uint minor, bool isBlockDevice) =>
+        Sysfs.DeepFlushStateOf(new Sysfs(sysfsRoot).RegionOf(new SysStat.Device(major, minor), isBlockDevice));
+
+    public static IReadOnlyList<string> PersistenceDomains(string sysfsRoot) => new Sysfs(sysfsRoot).PersistenceDomains();
+
+    /// <summary>The device number that holds a file, as in 254:0.</summary>
+    public static string DeviceOf(string path)
+    {
+        int fd = Fcntl.Open(path, Fcntl.ReadOnly);
+        int result = SysStat.Get(fd, out SysStat.FileStatus status);
+        Fcntl.Close(fd);
+        return result == 0 ? status.Holder.ToString() : throw new IOException($"statx: {result}");
+    }
+}

@@ -1,0 +1,49 @@
+using Pmem.Core;
+using Pmem.Linux;
+
+namespace Pmem.Testing;
+
+/// <summary>
+/// Test doubles of the write-back stubs, in machine code as they are: each call appends its two arguments to a buffer, so it
+/// can be called as the real ones are, without the runtime noticing.
+/// </summary>
+internal sealed unsafe class StubRecorder : IDisposable
+{
+    private const int BufferBytes = 1 << 20;
+    private readonly nint _buffer;
+
+    public StubRecorder()
+    {
+        // The first word of the buffer points to where the next pair goes.
+        _buffer = SysMman.Map(0, BufferBytes, SysMman.ProtRead | SysMman.ProtWrite, SysMman.MapPrivate | SysMman.MapAnonymous, -1, 0);
+        *(nint*)_buffer = _buffer + sizeof(nint);
+        nint[] stubs = ExecutablePage.TryPlace(Code(isFenced: 0), Code(isFenced: 1)) ?? throw new PmemException("no executable memory");
+        Machine = StubMachine.Over(stubs[0], stubs[1], FenceKind.Sfence);
+    }
+
+    /// <summary>A machine that calls the doubles.</summary>
+    public StubMachine Machine { get; }
+
+    /// <summary>The calls: start, end, and whether it was the stub with the fence.</summary>
+    public IReadOnlyList<(nint Start, nint End, bool IsFenced)> Calls()
+    {
+        var calls = new List<(nint, nint, bool)>();
+        for (nint at = _buffer + sizeof(nint); at < *(nint*)_buffer; at += 3 * sizeof(nint))
+            calls.Add((*(nint*)at, *(nint*)(at + 8), *(nint*)(at + 16) != 0));
+        return calls;
+    }
+
+    public void Dispose() => _ = SysMman.Unmap(_buffer, BufferBytes);
+
+    private byte[] Code(byte isFenced) =>
+    [
+        0x48, 0xB8, .. BitConverter.GetBytes(_buffer),              // mov rax, buffer
+        0x48, 0x8B, 0x08,                                           // mov rcx, [rax]
+        0x48, 0x89, 0x39,                                           // mov [rcx], rdi
+        0x48, 0x89, 0x71, 0x08,                                     // mov [rcx+8], rsi
+        0x48, 0xC7, 0x41, 0x10, isFenced, 0, 0, 0,                  // mov qword [rcx+16], isFenced
+        0x48, 0x83, 0xC1, 0x18,                                     // add rcx, 24
+        0x48, 0x89, 0x08,                                           // mov [rax], rcx
+        0xC3,                                                       // ret
+    ];
+}
