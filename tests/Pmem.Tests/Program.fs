@@ -4,7 +4,17 @@ open Expecto
 open Expecto.Impl
 
 let private tests =
-    testList "pmem" [ ByteRangeTests.tests; PlanTests.tests; LoweringTests.tests; PlatformTests.tests ]
+    testList
+        "pmem"
+        [
+            ByteRangeTests.tests
+            PlanTests.tests
+            LoweringTests.tests
+            PlatformTests.tests
+            CopyPlanTests.tests
+            CopyTests.tests
+            CopyOracleTests.tests
+        ]
 
 /// The closing line, after Expecto's own summary.
 let private closing (summary: TestRunSummary) =
