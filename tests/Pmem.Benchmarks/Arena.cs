@@ -1,3 +1,4 @@
+using System.IO.MemoryMappedFiles;
 using System.Runtime.InteropServices;
 
 namespace Pmem.Benchmarks;
@@ -14,9 +15,8 @@ internal sealed unsafe class Arena : IDisposable
 
     public Arena()
     {
-        _ = NativeLibPmem.FileName;
-        nint forced = (nint)NativeLibPmem.Drain;
-        if (forced == 0) throw new InvalidOperationException("libpmem has no pmem_drain.");
+        // Loads libpmem, and before that forces both libraries to take any file for persistent memory.
+        NativeLibPmem.Drain();
         string directory = Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
         Map = PmemMapping.CreateTemporary(directory, 2 * MaxBytes);
         _source = NativeMemory.AlignedAlloc((nuint)MaxBytes, 4096);
@@ -24,6 +24,9 @@ internal sealed unsafe class Arena : IDisposable
         Map.Fill(0, Map.Length, 1);
         Where = directory;
     }
+
+    /// <summary>A file of the same length on a disk.</summary>
+    public DiskFile OnDisk => field ??= new DiskFile(MaxBytes);
 
     public PmemMapping Map { get; }
 
@@ -43,7 +46,38 @@ internal sealed unsafe class Arena : IDisposable
 
     public void Dispose()
     {
+        OnDisk.Dispose();
         Map.Dispose();
         NativeMemory.AlignedFree(_source);
+    }
+}
+
+/// <summary>A memory-mapped file as .NET has it.</summary>
+internal sealed unsafe class DiskFile : IDisposable
+{
+    private readonly string _path = Path.Combine(Path.GetTempPath(), $"pmem-benchmark-{Environment.ProcessId}");
+    private readonly MemoryMappedFile _file;
+    private readonly MemoryMappedViewAccessor _view;
+    private readonly byte* _start;
+
+    public DiskFile(long lengthBytes)
+    {
+        _file = MemoryMappedFile.CreateFromFile(_path, FileMode.Create, null, lengthBytes);
+        _view = _file.CreateViewAccessor(0, lengthBytes);
+        _view.SafeMemoryMappedViewHandle.AcquirePointer(ref _start);
+    }
+
+    public void Write(long offset, byte* source, long lengthBytes)
+    {
+        Buffer.MemoryCopy(source, _start + offset, lengthBytes, lengthBytes);
+        _view.Flush();
+    }
+
+    public void Dispose()
+    {
+        _view.SafeMemoryMappedViewHandle.ReleasePointer();
+        _view.Dispose();
+        _file.Dispose();
+        File.Delete(_path);
     }
 }

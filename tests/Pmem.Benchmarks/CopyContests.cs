@@ -1,3 +1,6 @@
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
 namespace Pmem.Benchmarks;
 
 /// <summary>Persist, write, fill and move against libpmem.</summary>
@@ -88,6 +91,54 @@ internal static unsafe class CopyContests
                 }
             },
             size <= TargetUpTo ? 1.03 : null);
+    }
+
+    /// <summary>Against the machine's own bandwidth: bare non-temporal stores of a register, which read no source at all.</summary>
+    public static Contest Bandwidth(Arena arena, long size)
+    {
+        PmemMapping map = arena.Map;
+        byte* source = arena.Source, to = map.Pointer;
+        return new Contest("write", "bare stores", size,
+            n => { for (int i = 0; i < n; i++) map.Write(0, new ReadOnlySpan<byte>(source, (int)size)); },
+            n => { for (int i = 0; i < n; i++) BareStores(to, size); },
+            1 / 0.95) { BytesPerTurn = size };
+    }
+
+    /// <summary>Against a copy that nobody makes durable.</summary>
+    public static Contest Memcpy(Arena arena, long size)
+    {
+        PmemMapping map = arena.Map;
+        byte* source = arena.Source, to = map.Pointer;
+        return new Contest("write", "memcpy, not durable", size,
+            n => { for (int i = 0; i < n; i++) map.Write(Arena.Slot(i, size), new ReadOnlySpan<byte>(source, (int)size)); },
+            n => { for (int i = 0; i < n; i++) Buffer.MemoryCopy(source, to + Arena.Slot(i, size), size, size); },
+            null) { BytesPerTurn = size };
+    }
+
+    /// <summary>Against what .NET has: a memory-mapped file on the disk of the temporary files, and its Flush.</summary>
+    public static Contest MappedFile(Arena arena, long size)
+    {
+        PmemMapping map = arena.Map;
+        byte* source = arena.Source;
+        return new Contest("write", "MemoryMappedFile + Flush", size,
+            n => { for (int i = 0; i < n; i++) map.Write(Arena.Slot(i, size), new ReadOnlySpan<byte>(source, (int)size)); },
+            n => { for (int i = 0; i < n; i++) arena.OnDisk.Write(Arena.Slot(i, size), source, size); },
+            null) { BytesPerTurn = size };
+    }
+
+    private static void BareStores(byte* to, long size)
+    {
+        if (Vector512.IsHardwareAccelerated)
+        {
+            Vector512<byte> line = Vector512.Create((byte)0x5A);
+            for (byte* end = to + size; to < end; to += 64) line.StoreAlignedNonTemporal(to);
+        }
+        else
+        {
+            Vector256<byte> half = Vector256.Create((byte)0x5A);
+            for (byte* end = to + size; to < end; to += 32) half.StoreAlignedNonTemporal(to);
+        }
+        Sse.StoreFence();
     }
 
     private static double? LimitOf(long size) => size == 64 ? 0.75 : size <= TargetUpTo ? 1.0 : null;

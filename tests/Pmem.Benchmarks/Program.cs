@@ -1,23 +1,46 @@
+using BenchmarkDotNet.Configs;
+using BenchmarkDotNet.Jobs;
+using BenchmarkDotNet.Running;
+using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Pmem.Benchmarks;
 using Spectre.Console;
 
-using var arena = new Arena();
-var rounds = new Rounds(61, TimeSpan.FromMilliseconds(2));
-var table = new Table().AddColumns("what", "against", "size", "ours ns", "theirs ns", "ratio", "low", "high", "GB/s", "B", "limit");
-List<Contest> contests = [];
-long[] sizes = args.Contains("--all") ? CopyContests.AllSizes : CopyContests.QuickSizes;
-foreach (long size in sizes) contests.Add(CopyContests.Write(arena, size));
-foreach (long size in sizes) contests.Add(CopyContests.WriteUnaligned(arena, size));
-foreach (long size in sizes) contests.Add(CopyContests.Fill(arena, size));
-foreach (long size in sizes) contests.Add(CopyContests.Move(arena, size));
-foreach (long size in sizes) contests.Add(CopyContests.Persist(arena, size));
-contests.Add(PlanContests.Prepared(arena, 16));
-contests.Add(PlanContests.PreparedOrEach(arena, 16));
-contests.Add(PlanContests.BuiltOrEach(arena, 16));
-if (args.Contains("--only")) contests.RemoveAll(c => !args.Contains(c.Group));
-Rounds.WarmUp(contests);
-foreach (var c in contests)
+// --quick             one table within a minute
+// --full [DIRECTORY]  all sizes and rivals; writes benchmarks-table.md and benchmarks.svg
+// anything else       BenchmarkDotNet's own arguments, as in --filter '*Copy*'
+
+AnsiConsole.Profile.Width = 160;
+switch (args)
 {
-    var o = rounds.Run(c);
-    Console.WriteLine($"{c.Group,-25} {c.Size,10} {o.OursNanoseconds,12:F1} {o.TheirsNanoseconds,12:F1} {o.Ratio,6:F3} [{o.Low:F3} {o.High:F3}] {o.GigabytesPerSecond,6:F2} {o.AllocatedBytes:F1} limit {c.Limit} {(o.Ratio > c.Limit ? "!!!" : "")}");
+    case ["--quick"]:
+        Run(Suite.Quick, new Rounds(51, TimeSpan.FromMilliseconds(2)), directory: null);
+        break;
+    case ["--full", .. var rest]:
+        Run(Suite.Full, new Rounds(151, TimeSpan.FromMilliseconds(2)), rest.FirstOrDefault("."));
+        break;
+    default:
+        // In this process, because libpmem's environment must be set before it is loaded.
+        ManualConfig config = DefaultConfig.Instance.AddJob(Job.Default.WithToolchain(InProcessEmitToolchain.Instance));
+        BenchmarkSwitcher.FromAssembly(typeof(CopyBenchmarks).Assembly).Run(args, config);
+        break;
+}
+
+static void Run(Func<Arena, List<Contest>> suite, Rounds rounds, string? directory)
+{
+    using var arena = new Arena();
+    string[] conditions = [.. Report.Conditions(arena)];
+    foreach (string line in conditions) Console.WriteLine(line);
+    List<Contest> contests = suite(arena);
+    Rounds.WarmUp(contests);
+    List<Outcome> outcomes = [.. contests.Select(rounds.Run)];
+    AnsiConsole.Write(Report.Of(outcomes, TableBorder.Rounded));
+    if (directory is null) return;
+
+    using var file = new StreamWriter(Path.Combine(directory, "benchmarks-table.md"));
+    foreach (string line in conditions) file.WriteLine($"* {line}");
+    file.WriteLine();
+    IAnsiConsole markdown = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, Out = new AnsiConsoleOutput(file) });
+    markdown.Profile.Width = 240;
+    markdown.Write(Report.Of(outcomes, TableBorder.Markdown));
+    Plot.Of(outcomes).Save(Path.Combine(directory, "benchmarks.svg"));
 }

@@ -135,7 +135,6 @@ type Arbitraries =
                 }
         )
 
-    static member Operations() = Arb.fromGen (Gen.listOf operationGen)
 
 let private property count name test =
     Harness.propertyOf count name [ typeof<Arbitraries> ] test
@@ -218,10 +217,9 @@ let private isDurable (case: Case) (issued: IReadOnlyList<Instruction>) =
 
 let private sweep granularity platform flags () =
     use twin = twin platform granularity false
-    // In CI every alignment of the source with every one of the destination.
-    let step = Harness.cases 64 1
-    let maxLength = Harness.cases 2048 2048
-    Expect.isNull (twin.Sweep(maxLength, flags, step)) "first difference"
+    // The source takes its alignments in turn: one for each length and alignment of the destination; in CI sixteen.
+    let step = Harness.cases 64 4
+    Expect.isNull (twin.Sweep(2048, flags, step)) "first difference"
 
 let private sweeps =
     [
