@@ -6,7 +6,8 @@ namespace Pmem;
 
 /// <summary>
 /// Copies to memory of one granularity as the core's <see cref="CopyPlan"/> says. All plans are made here in advance, one for
-/// each set of flags: a copy looks its own up and compares its length with the threshold. Nothing is allocated.
+/// each set of flags: a copy looks its own up and compares its length with the threshold. Nothing is allocated. Where the
+/// plan has msync follow, that is the caller's to do.
 /// </summary>
 internal sealed unsafe class Copier
 {
@@ -19,14 +20,12 @@ internal sealed unsafe class Copier
     private readonly Machine _machine;
     private readonly Platform _platform;
     private readonly nint _lineMask;
-    private readonly nint _pageMask;
 
     public Copier(Machine machine, Platform platform, StoreGranularity granularity)
     {
         _machine = machine;
         _platform = platform;
         _lineMask = (nint)(platform.LineSizeBytes - 1);
-        _pageMask = (nint)(platform.PageSizeBytes - 1);
         for (int flags = 0; flags < FlagSets; flags++)
             if (CopyPlanModule.decide(platform, granularity, (PmemCopy)flags) is Decision<CopyPlan>.Accepted accepted)
                 _plans[flags] = accepted.Value;
@@ -43,23 +42,27 @@ internal sealed unsafe class Copier
         return null;
     }
 
-    /// <summary>Copies; the ranges may overlap. 0, or the error number of msync.</summary>
-    public int Move(byte* to, byte* from, nuint length, CopyPlan plan)
+    /// <summary>Copies; the ranges may overlap.</summary>
+    public void Move(byte* to, byte* from, nuint length, CopyPlan plan)
     {
+        if (length <= LineSplit.LineBytes && !plan.IsNonTemporal((long)length))
+        {
+            CopyShort(to, from, length, plan);
+            return;
+        }
         bool isPast = plan.IsNonTemporalOverlap((long)length)
             || (plan.IsNonTemporal((long)length) && !Overlaps(to, from, length));
-        if (isPast && IsWholeLines(to, length)) return CopyLines(to, from, length, plan);
-        if (length <= LineSplit.LineBytes && !plan.HasNonTemporalEdges) return CopyShort(to, from, length, plan);
-        return CopyLong(to, CopySource.Bytes(from), length, plan, isPast);
+        if (isPast && IsWholeLines(to, length)) CopyLines(to, from, length, plan);
+        else CopyLong(to, CopySource.Bytes(from), length, plan, isPast);
     }
 
-    /// <summary>Stores one byte over and over. 0, or the error number of msync.</summary>
-    public int Fill(byte* to, byte value, nuint length, CopyPlan plan)
+    /// <summary>Stores one byte over and over.</summary>
+    public void Fill(byte* to, byte value, nuint length, CopyPlan plan)
     {
         bool isPast = plan.IsNonTemporal((long)length);
-        if (isPast && IsWholeLines(to, length)) return FillLines(to, value, length, plan);
-        if (length <= LineSplit.LineBytes && !plan.HasNonTemporalEdges) return FillShort(to, value, length, plan);
-        return FillLong(to, value, length, plan, isPast);
+        if (length <= LineSplit.LineBytes && !isPast) FillShort(to, value, length, plan);
+        else if (isPast && IsWholeLines(to, length)) FillLines(to, value, length, plan);
+        else FillLong(to, value, length, plan, isPast);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -74,62 +77,52 @@ internal sealed unsafe class Copier
     // the fence waits for.
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private int CopyLines(byte* to, byte* from, nuint length, CopyPlan plan)
+    private void CopyLines(byte* to, byte* from, nuint length, CopyPlan plan)
     {
         var source = CopySource.Bytes(from);
         CopyLinesNonTemporal(to, source, 0, length, source.MustGoBackwards(to, length), plan);
         if (plan.Fences) _machine.Fence();
-        return 0;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private int FillLines(byte* to, byte value, nuint length, CopyPlan plan)
+    private void FillLines(byte* to, byte value, nuint length, CopyPlan plan)
     {
         if (plan.VectorBits == 512) CopyKernels.FillLines<NonTemporal512>(to, value, length);
         else if (plan.VectorBits == 256) CopyKernels.FillLines<NonTemporal256>(to, value, length);
         else CopyKernels.FillLines<NonTemporal128>(to, value, length);
         if (plan.Fences) _machine.Fence();
-        return 0;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private int CopyShort(byte* to, byte* from, nuint length, CopyPlan plan)
+    private void CopyShort(byte* to, byte* from, nuint length, CopyPlan plan)
     {
         CopyKernels.Short(to, from, length);
-        return FinishShort(to, length, plan);
+        Finish(to, length, plan, plan.Fences);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private int FillShort(byte* to, byte value, nuint length, CopyPlan plan)
+    private void FillShort(byte* to, byte value, nuint length, CopyPlan plan)
     {
         CopyKernels.ShortFill(to, value, length);
-        return FinishShort(to, length, plan);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private int FinishShort(byte* to, nuint length, CopyPlan plan)
-    {
         Finish(to, length, plan, plan.Fences);
-        return plan.SyncsPages ? SyncPages((nint)to, (nint)length) : 0;
     }
 
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private int FillLong(byte* to, byte value, nuint length, CopyPlan plan, bool isPast)
+    private void FillLong(byte* to, byte value, nuint length, CopyPlan plan, bool isPast)
     {
         byte* block = stackalloc byte[(int)CopySource.BlockBytes];
         new Span<byte>(block, (int)CopySource.BlockBytes).Fill(value);
-        return CopyLong(to, CopySource.Pattern(block), length, plan, isPast);
+        CopyLong(to, CopySource.Pattern(block), length, plan, isPast);
     }
 
-    private int CopyLong(byte* to, CopySource from, nuint length, CopyPlan plan, bool isPast)
+    private void CopyLong(byte* to, CopySource from, nuint length, CopyPlan plan, bool isPast)
     {
         LineSplit split = LineSplit.Of((nuint)to, length);
         if (!isPast || (split.Lines == 0 && !plan.HasNonTemporalEdges)) CopyTemporal(to, from, length, plan);
         else if (from.MustGoBackwards(to, length)) CopyNonTemporalBackwards(to, from, split, plan);
         else if (plan.HasNonTemporalEdges) CopyNonTemporalEdges(to, from, split, plan);
         else CopyNonTemporal(to, from, split, plan);
-        return plan.SyncsPages ? SyncPages((nint)to, (nint)length) : 0;
     }
 
     private void CopyTemporal(byte* to, CopySource from, nuint length, CopyPlan plan)
@@ -230,17 +223,15 @@ internal sealed unsafe class Copier
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Finish(byte* to, nuint length, CopyPlan plan, bool isFenced)
     {
-        nint start = (nint)to & ~_lineMask, end = ((nint)to + (nint)length + _lineMask) & ~_lineMask;
         if (!plan.WritesBack || length == 0)
         {
             if (isFenced) _machine.Fence();
+            return;
         }
-        else if (isFenced) _machine.WriteBackAndFence(start, end);
+        nint start = (nint)to & ~_lineMask, end = ((nint)to + (nint)length + _lineMask) & ~_lineMask;
+        if (isFenced) _machine.WriteBackAndFence(start, end);
         else _machine.WriteBack(start, end);
     }
-
-    private int SyncPages(nint start, nint length) =>
-        length == 0 ? 0 : _machine.SyncPages(start & ~_pageMask, (start + length + _pageMask) & ~_pageMask);
 
     [DoesNotReturn]
     private void ThrowContradiction(PmemCopy how) => throw Failures.OfCopyFlags(

@@ -14,9 +14,10 @@ public static unsafe partial class LibPmem
     public static byte* MemMove(void* destination, void* source, nuint length, PmemCopy flags)
     {
         Copier copier = Copying.Value;
+        CopyPlan plan = copier.PlanOf(flags);
         // SAFETY: as in C, both addresses are the caller's responsibility.
-        int error = copier.Move((byte*)destination, (byte*)source, length, copier.PlanOf(flags));
-        if (error != 0) throw NothingDurable(error);
+        copier.Move((byte*)destination, (byte*)source, length, plan);
+        if (plan.SyncsPages) SyncCopied(destination, length);
         return (byte*)destination;
     }
 
@@ -30,9 +31,10 @@ public static unsafe partial class LibPmem
     public static byte* MemSet(void* destination, int value, nuint length, PmemCopy flags)
     {
         Copier copier = Copying.Value;
+        CopyPlan plan = copier.PlanOf(flags);
         // SAFETY: as in C, the address is the caller's responsibility.
-        int error = copier.Fill((byte*)destination, (byte)value, length, copier.PlanOf(flags));
-        if (error != 0) throw NothingDurable(error);
+        copier.Fill((byte*)destination, (byte)value, length, plan);
+        if (plan.SyncsPages) SyncCopied(destination, length);
         return (byte*)destination;
     }
 
@@ -74,6 +76,9 @@ public static unsafe partial class LibPmem
         return new Copier(PmemPlatform.CurrentMachine, platform, granularity);
     }
 
-    private static PmemException NothingDurable(int error) =>
-        new($"No cache line can be written back here, and msync failed: {Linux.Errno.Describe(error)}; nothing was made durable.");
+    private static void SyncCopied(void* destination, nuint length)
+    {
+        if (Msync(destination, length) != 0)
+            throw new PmemException($"No cache line can be written back here, and {ErrorMessage()}; nothing was made durable.");
+    }
 }

@@ -72,22 +72,23 @@ internal sealed unsafe class StubMachine : Machine
     // stubs touch nothing else and change only the two argument registers.
     public override void WriteBack(nint start, nint end)
     {
-        if (end - start > ChunkBytes) start = WriteBackChunks(start, end);
-        _writeBack(start, end);
+        if (end - start <= ChunkBytes) _writeBack(start, end);
+        else WriteBackChunks(start, end, isFenced: false);
     }
 
     public override void WriteBackAndFence(nint start, nint end)
     {
-        if (end - start > ChunkBytes) start = WriteBackChunks(start, end);
-        _writeBackAndFence(start, end);
+        if (end - start <= ChunkBytes) _writeBackAndFence(start, end);
+        else WriteBackChunks(start, end, isFenced: true);
     }
 
-    /// <summary>All chunks but the last; returns where that starts. Apart, so that the short way needs no stack.</summary>
+    /// <summary>Apart, so that the short way needs no stack: every store before a fence is one more to wait for.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private nint WriteBackChunks(nint start, nint end)
+    private void WriteBackChunks(nint start, nint end, bool isFenced)
     {
         for (; end - start > ChunkBytes; start += ChunkBytes) _writeBack(start, start + ChunkBytes);
-        return start;
+        if (isFenced) _writeBackAndFence(start, end);
+        else _writeBack(start, end);
     }
 
     /// <summary>x86-64 has no deeper write-back than its write-back.</summary>

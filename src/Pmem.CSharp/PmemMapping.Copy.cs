@@ -24,13 +24,16 @@ public sealed unsafe partial class PmemMapping
     public void Write(long offset, ReadOnlySpan<byte> source, PmemCopy how = PmemCopy.None)
     {
         CopyPlan plan = PlanOf(how);
+        if (plan.SyncsPages)
+        {
+            Write(offset, source, PmemCopy.NoFlush);
+            SyncCopied(offset, source.Length, "write");
+            return;
+        }
         InFlight slot = Enter(offset, source.Length);
-        int error;
         // SAFETY: the destination was checked, and nothing is unmapped until the slot is left; the source is pinned.
-        fixed (byte* from = source)
-            error = _copier.Move((byte*)_address + offset, from, (nuint)source.Length, plan);
+        fixed (byte* from = source) _copier.Move((byte*)_address + offset, from, (nuint)source.Length, plan);
         slot.Leave();
-        if (error != 0) throw Failures.OfPersist(error, Path, offset, source.Length, "write");
     }
 
     /// <summary>Stores a value as it lies in memory; it is durable when this returns, unless the flags say otherwise.</summary>
@@ -43,11 +46,16 @@ public sealed unsafe partial class PmemMapping
     public void Write<T>(long offset, T value, PmemCopy how = PmemCopy.None) where T : unmanaged
     {
         CopyPlan plan = PlanOf(how);
+        if (plan.SyncsPages)
+        {
+            Write(offset, value, PmemCopy.NoFlush);
+            SyncCopied(offset, sizeof(T), "write");
+            return;
+        }
         InFlight slot = Enter(offset, sizeof(T));
         // SAFETY: as above; the value is on the stack.
-        int error = _copier.Move((byte*)_address + offset, (byte*)&value, (nuint)sizeof(T), plan);
+        _copier.Move((byte*)_address + offset, (byte*)&value, (nuint)sizeof(T), plan);
         slot.Leave();
-        if (error != 0) throw Failures.OfPersist(error, Path, offset, sizeof(T), "write");
     }
 
     /// <summary>Reads a value as it lies in memory. One of 8 bytes at a multiple of 8 is never torn.</summary>
@@ -73,11 +81,16 @@ public sealed unsafe partial class PmemMapping
     public void Fill(long offset, long length, byte value, PmemCopy how = PmemCopy.None)
     {
         CopyPlan plan = PlanOf(how);
+        if (plan.SyncsPages)
+        {
+            Fill(offset, length, value, PmemCopy.NoFlush);
+            SyncCopied(offset, length, "fill");
+            return;
+        }
         InFlight slot = Enter(offset, length);
         // SAFETY: the range was checked, and nothing is unmapped until the slot is left.
-        int error = _copier.Fill((byte*)_address + offset, value, (nuint)length, plan);
+        _copier.Fill((byte*)_address + offset, value, (nuint)length, plan);
         slot.Leave();
-        if (error != 0) throw Failures.OfPersist(error, Path, offset, length, "fill");
     }
 
     /// <summary>
@@ -94,12 +107,29 @@ public sealed unsafe partial class PmemMapping
     public void Move(long destinationOffset, long sourceOffset, long length, PmemCopy how = PmemCopy.None)
     {
         CopyPlan plan = PlanOf(how);
+        if (plan.SyncsPages)
+        {
+            Move(destinationOffset, sourceOffset, length, PmemCopy.NoFlush);
+            SyncCopied(destinationOffset, length, "move");
+            return;
+        }
         CheckRange(sourceOffset, length);
         InFlight slot = Enter(destinationOffset, length);
         // SAFETY: both ranges were checked, and nothing is unmapped until the slot is left.
-        int error = _copier.Move((byte*)_address + destinationOffset, (byte*)_address + sourceOffset, (nuint)length, plan);
+        _copier.Move((byte*)_address + destinationOffset, (byte*)_address + sourceOffset, (nuint)length, plan);
         slot.Leave();
-        if (error != 0) throw Failures.OfPersist(error, Path, destinationOffset, length, "move");
+    }
+
+    /// <summary>
+    /// msync of what was copied. Not in the same method as the copy: what is kept for the error message there would be
+    /// stored on the stack before each fence.
+    /// </summary>
+    private void SyncCopied(long offset, long length, string doing)
+    {
+        InFlight slot = Enter(offset, length);
+        int error = SyncPages(_address + (nint)offset, length);
+        slot.Leave();
+        if (error != 0) throw Failures.OfPersist(error, Path, offset, length, doing);
     }
 
     /// <summary>The plan for these flags, where the mapping can be written at all.</summary>
