@@ -104,6 +104,17 @@ internal static unsafe class CopyContests
             1 / 0.95) { BytesPerTurn = size };
     }
 
+    /// <summary>Against a bare loop of non-temporal stores that reads the same source and ends in a fence.</summary>
+    public static Contest BareCopy(Arena arena, long size)
+    {
+        PmemMapping map = arena.Map;
+        byte* source = arena.Source, to = map.Pointer;
+        return new Contest("write", "bare copy", size,
+            n => { for (int i = 0; i < n; i++) map.Write(0, new ReadOnlySpan<byte>(source, (int)size)); },
+            n => { for (int i = 0; i < n; i++) BareStores(to, source, size); },
+            1 / 0.95) { BytesPerTurn = size };
+    }
+
     /// <summary>Against a copy that nobody makes durable.</summary>
     public static Contest Memcpy(Arena arena, long size)
     {
@@ -138,6 +149,12 @@ internal static unsafe class CopyContests
             Vector256<byte> half = Vector256.Create((byte)0x5A);
             for (byte* end = to + size; to < end; to += 32) half.StoreAlignedNonTemporal(to);
         }
+        Sse.StoreFence();
+    }
+
+    private static void BareStores(byte* to, byte* from, long size)
+    {
+        for (byte* end = to + size; to < end; to += 32, from += 32) Vector256.Load(from).StoreAlignedNonTemporal(to);
         Sse.StoreFence();
     }
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
 
 namespace Pmem.Benchmarks;
 
@@ -11,7 +12,7 @@ namespace Pmem.Benchmarks;
 /// The rival: libpmem through the fastest call that .NET has, a function pointer without a GC transition. (A long call then
 /// holds collections up, which a benchmark may do and a library may not.)
 /// </summary>
-internal static unsafe class NativeLibPmem
+internal static unsafe partial class NativeLibPmem
 {
     private static readonly nint Library = Load();
 
@@ -33,11 +34,16 @@ internal static unsafe class NativeLibPmem
     public static readonly delegate* unmanaged[Cdecl, SuppressGCTransition]<void> Drain =
         (delegate* unmanaged[Cdecl, SuppressGCTransition]<void>)Export("pmem_drain");
 
-    /// <summary>The file that was loaded, which has the version in its name.</summary>
-    public static string FileName =>
+    /// <summary>The version, which the library has as text and no function returns.</summary>
+    public static string Version =>
+        VersionText().Match(File.ReadAllText(LoadedFile, System.Text.Encoding.Latin1)) is { Success: true } match ? match.Groups[1].Value : "unknown";
+
+    private static string LoadedFile =>
         File.ReadLines("/proc/self/maps").Select(line => line[(line.LastIndexOf(' ') + 1)..])
-            .FirstOrDefault(path => path.Contains("libpmem.so", StringComparison.Ordinal)) is string path
-            ? Path.GetFileName(path) : "libpmem";
+            .First(path => path.Contains("libpmem.so", StringComparison.Ordinal));
+
+    [GeneratedRegex("src version: ([0-9.]+)")]
+    private static partial Regex VersionText();
 
     private static nint Load()
     {

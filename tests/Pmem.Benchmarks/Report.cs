@@ -16,7 +16,7 @@ internal static class Report
         string processor = File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal)) ?? "?";
         yield return $"Processor: {processor[(processor.IndexOf(':') + 1)..].Trim()}, {Environment.ProcessorCount} cores";
         yield return $"Runtime: {RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}";
-        yield return $"Rival: libpmem, {NativeLibPmem.FileName}, called through a function pointer without a GC transition";
+        yield return $"Rival: libpmem {NativeLibPmem.Version}, called through a function pointer without a GC transition";
         yield return $"Memory: DRAM, a file in {arena.Where}, taken for persistent memory by PMEM_IS_PMEM_FORCE=1";
         yield return $"Durability: {arena.Map.Mapping.Facts.Platform.WriteBack} and {arena.Map.Mapping.Facts.Platform.Fence}";
     }
