@@ -24,10 +24,7 @@ let private copyBlocks (source: FileStream) (target: PmemMapping) =
 
 /// The one wait: for the write-backs on persistent memory, for a single msync of everything on any other file.
 let private finish (target: PmemMapping) =
-    if target.IsPmem then
-        target.Drain()
-    else
-        target.Persist(0L, target.Length)
+    if target.IsPmem then target.Drain() else target.Persist(0L, target.Length)
 
 let private copy (sourcePath: string) (targetPath: string) =
     use source = File.OpenRead sourcePath

@@ -8,6 +8,7 @@ namespace Pmem;
 /// <summary>
 /// The instructions of <see cref="Instruction"/>, on addresses: all that the executor can tell a machine to do, and so all
 /// that a test double needs to record. Addresses of lines are aligned to a line; the end is exclusive and past the start.
+/// No member may throw: its caller has entered a mapping and must leave it, or the mapping's Dispose waits for ever.
 /// </summary>
 internal abstract class Machine
 {
@@ -102,14 +103,14 @@ internal sealed class FenceOnlyMachine(FenceKind fence) : Machine
 {
     private readonly bool _isFullFence = !fence.IsSfence;
 
-    public override void WriteBack(nint start, nint end) => throw Unreachable();
+    public override void WriteBack(nint start, nint end) => Unreachable();
 
-    public override void WriteBackAndFence(nint start, nint end) => throw Unreachable();
+    public override void WriteBackAndFence(nint start, nint end) => Unreachable();
 
-    public override void DeepWriteBack(nint start, nint end) => throw Unreachable();
+    public override void DeepWriteBack(nint start, nint end) => Unreachable();
 
     public override void Fence() => IssueFence(_isFullFence);
 
-    private static InvalidOperationException Unreachable() =>
-        new("A cache-line write-back was asked of a machine that has none; nothing was made durable. This is a bug in Pmem.");
+    private static void Unreachable() => Environment.FailFast(
+        "A cache-line write-back was asked of a machine that has none: to go on would lose data. This is a bug in Pmem.");
 }

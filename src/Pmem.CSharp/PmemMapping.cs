@@ -215,14 +215,20 @@ public sealed unsafe partial class PmemMapping : IDisposable
     private void ThrowReadOnly() =>
         throw new InvalidOperationException($"'{Path}' is mapped read-only; use {nameof(GetReadOnlySpan)}, or open it without ReadOnly.");
 
-    private void ThrowIfClosed() => ObjectDisposedException.ThrowIf(Volatile.Read(ref _isClosed), this);
+    private void ThrowIfClosed()
+    {
+        if (Volatile.Read(ref _isClosed)) throw Closed();
+    }
 
     [DoesNotReturn]
     private void ThrowClosed(InFlight slot)
     {
         slot.Leave();
-        throw new ObjectDisposedException(Path, $"The mapping of '{Path}' was disposed; nothing was made durable by this call.");
+        throw Closed();
     }
+
+    private ObjectDisposedException Closed() =>
+        new(nameof(PmemMapping), $"The mapping of '{Path}' was disposed; this call touched nothing and made nothing durable.");
 
     [DoesNotReturn]
     private void ThrowOutside(long offset, long length)

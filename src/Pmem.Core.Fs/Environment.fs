@@ -78,6 +78,7 @@ module PmemEnvironment =
             "PMEM_MOVNT_THRESHOLD"
             "PMEM_MMAP_HINT"
             "PMEM_VECTOR_BITS"
+            "PMEM_NO_MACHINE_CODE"
         ]
 
     let private setting variable (value: string) =

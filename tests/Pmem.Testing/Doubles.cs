@@ -18,6 +18,22 @@ internal static class Doubles
         return (new PmemMapping(real with { Mapping = decided }, machine, sysfs), machine);
     }
 
+    /// <summary>The same over memory without a file, for what only concerns what is executed.</summary>
+    public static (PmemMapping Mapping, RecordingMachine Machine) Anonymous(long lengthBytes, Platform platform, MappingKind kind)
+    {
+        // Aligned to the largest page that a platform of the tests has.
+        const int alignment = 65536;
+        nint reserved = SysMman.Map(
+            0, (nuint)lengthBytes + alignment, SysMman.ProtRead | SysMman.ProtWrite,
+            SysMman.MapPrivate | SysMman.MapAnonymous, -1, 0);
+        if (reserved == 0) throw new IOException("no memory");
+        nint address = (reserved + alignment - 1) / alignment * alignment;
+        var facts = new MappingFacts("memory", new ByteRange(0, lengthBytes), kind, false, platform);
+        Mapping decided = MappingModule.decide(facts).ValueOrThrow("memory");
+        var machine = new RecordingMachine(platform) { BaseAddress = address };
+        return (new PmemMapping(new MappedFile(address, decided, default), machine, new Sysfs("/nowhere")), machine);
+    }
+
     /// <summary>What the region's deep_flush below a made-up sysfs says.</summary>
     public static DeepFlushState DeepFlushState(string sysfsRoot, uint major, uint minor, bool isBlockDevice) =>
         Sysfs.DeepFlushStateOf(new Sysfs(sysfsRoot).RegionOf(new SysStat.Device(major, minor), isBlockDevice));

@@ -25,14 +25,6 @@ public static partial class Posix
         if (munmap(address, length) != 0) throw new IOException(Marshal.GetLastPInvokeErrorMessage());
     }
 
-    /// <summary>From here on this process may make no memory executable (Linux 6.3, PR_SET_MDWE); false where it cannot be had.</summary>
-    public static bool RefuseExecutableMemory()
-    {
-        const int setMdwe = 65;
-        const nuint refuseExecGain = 1;
-        return prctl(setMdwe, refuseExecGain, 0, 0, 0) == 0;
-    }
-
     /// <summary>One write(2), to be seen in a trace of system calls.</summary>
     public static void Mark(string text)
     {
@@ -54,9 +46,6 @@ public static partial class Posix
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int munmap(nint address, nuint length);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int prctl(int option, nuint second, nuint third, nuint fourth, nuint fifth);
 
     [LibraryImport("libc")]
     private static partial nint write(int fd, byte[] bytes, nuint count);

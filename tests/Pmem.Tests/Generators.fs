@@ -42,9 +42,14 @@ let private rangeWithin bytes =
 
 let private wideGen =
     gen {
-        let! distance = Gen.oneof [ Gen.choose64 (0L, 200L); Gen.choose64 (0L, Int64.MaxValue) ]
+        let! distance =
+            Gen.oneof [ Gen.choose64 (0L, 200L); Gen.choose64 (0L, Int64.MaxValue) ]
+
         let offset = Int64.MaxValue - distance
-        let! length = Gen.oneof [ Gen.choose64 (0L, min 200L distance); Gen.choose64 (0L, distance) ]
+
+        let! length =
+            Gen.oneof [ Gen.choose64 (0L, min 200L distance); Gen.choose64 (0L, distance) ]
+
         return ByteRange(offset, length)
     }
 
@@ -54,10 +59,21 @@ let private arm64Kinds = [ DcCvap; DcCvadp; NoWriteBack ]
 let private platformGen =
     gen {
         let! architecture = Gen.elements [ Architecture.X64; Architecture.Arm64 ]
-        let! kind = Gen.elements (if architecture = Architecture.X64 then x64Kinds else arm64Kinds)
+
+        let! kind =
+            Gen.elements (if architecture = Architecture.X64 then x64Kinds else arm64Kinds)
+
         let! lineSizeBytes = Gen.elements [ 32L; 64L; 128L; 256L ]
         let! pageSizeBytes = Gen.elements [ 4096L; 16384L; 65536L ]
-        let! domains = Gen.elements [ [||]; [| "cpu_cache" |]; [| "memory_controller" |]; [| "cpu_cache"; "unknown" |] ]
+
+        let! domains =
+            Gen.elements
+                [
+                    [||]
+                    [| "cpu_cache" |]
+                    [| "memory_controller" |]
+                    [| "cpu_cache"; "unknown" |]
+                ]
 
         let platform =
             if architecture = Architecture.X64 then
@@ -80,12 +96,22 @@ let private platformGen =
 
 let private factsGen =
     gen {
-        let! architecture = Gen.elements [ Architecture.X64; Architecture.Arm64; Architecture.S390x ]
+        let! architecture =
+            Gen.elements [ Architecture.X64; Architecture.Arm64; Architecture.S390x ]
+
         let! flags = Gen.listOfLength 6 (Gen.elements [ true; false ])
-        let! domains = Gen.listOf (Gen.elements [ "cpu_cache"; "cpu_cache"; "memory_controller"; "unknown"; "" ])
+
+        let! domains =
+            Gen.listOf (Gen.elements [ "cpu_cache"; "cpu_cache"; "memory_controller"; "unknown"; "" ])
 
         let! settings =
-            [ "PMEM_IS_PMEM_FORCE"; "PMEM_NO_CLWB"; "PMEM_NO_CLFLUSHOPT"; "PMEM_NO_FLUSH"; "PMEM_NO_MACHINE_CODE" ]
+            [
+                "PMEM_IS_PMEM_FORCE"
+                "PMEM_NO_CLWB"
+                "PMEM_NO_CLFLUSHOPT"
+                "PMEM_NO_FLUSH"
+                "PMEM_NO_MACHINE_CODE"
+            ]
             |> List.map (fun name -> Gen.elements [ name, None; name, Some "0"; name, Some "1" ])
             |> Gen.sequenceToList
 
@@ -114,7 +140,11 @@ let private factsGen =
 let private shrinkRanges (ranges: ByteRange list) =
     (ArbMap.defaults |> ArbMap.arbitrary<int list>).Shrinker(List.map (fun _ -> 0) ranges)
     |> Seq.filter (fun shorter -> shorter.Length < ranges.Length)
-    |> Seq.collect (fun shorter -> [ List.truncate shorter.Length ranges; List.skip (ranges.Length - shorter.Length) ranges ])
+    |> Seq.collect (fun shorter ->
+        [
+            List.truncate shorter.Length ranges
+            List.skip (ranges.Length - shorter.Length) ranges
+        ])
     |> Seq.append (
         seq {
             for i in 0 .. ranges.Length - 1 do
@@ -141,8 +171,7 @@ type Arbitraries =
     static member Ranges() =
         Arb.fromGenShrink (Gen.listOf (rangeWithin SpaceBytes), shrinkRanges)
 
-    static member WideRange() =
-        Arb.fromGen (Gen.map WideRange wideGen)
+    static member WideRange() = Arb.fromGen (Gen.map WideRange wideGen)
 
     static member FlushPlan() =
         Arb.fromGenShrink (

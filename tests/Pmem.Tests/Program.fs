@@ -11,6 +11,24 @@ let private tests =
             PlanTests.tests
             LoweringTests.tests
             PlatformTests.tests
+            StubTests.tests
+            ExecutorTests.tests
+            MappingTests.tests
+            FaultTests.tests
+            EnvironmentTests.tests
+            LibPmemTests.tests
+            TrackerTests.tests
+            SampleTests.tests
+            DocumentTests.tests
+            Litmus.tests
+            CrashStatesTests.tests
+            PersistProgramTests.tests
+            CrashCheckTests.tests
+            CrashBugTests.tests
+            CrashReportTests.tests
+            CrashExplorationTests.tests
+            PersistLintTests.tests
+            SimulatedMemoryTests.tests
             CopyPlanTests.tests
             CopyTests.tests
             CopyOracleTests.tests
@@ -25,8 +43,7 @@ let private closing (summary: TestRunSummary) =
 
     printfn "%d passed, %d failed, %d skipped" summary.passed.Length failed summary.ignored.Length
 
-[<EntryPoint>]
-let main arguments =
+let private runAll arguments =
     let printer =
         { TestPrinters.defaultPrinter with
             summary =
@@ -38,3 +55,9 @@ let main arguments =
         }
 
     runTestsWithCLIArgs [ Printer printer; Colours 0; No_Spinner ] arguments tests
+
+[<EntryPoint>]
+let main arguments =
+    match arguments with
+    | [| "--child"; name; path |] -> Children.run name path
+    | _ -> runAll arguments

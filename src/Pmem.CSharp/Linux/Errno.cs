@@ -23,18 +23,40 @@ internal static class Errno
     public const int EOPNOTSUPP = 95;
     public const int EDQUOT = 122;
 
-    private static readonly Dictionary<int, string> Names = new()
-    {
-        [EPERM] = nameof(EPERM), [ENOENT] = nameof(ENOENT), [EINTR] = nameof(EINTR), [EIO] = nameof(EIO), [6] = "ENXIO",
-        [9] = "EBADF", [11] = "EAGAIN", [12] = "ENOMEM", [EACCES] = nameof(EACCES), [14] = "EFAULT", [16] = "EBUSY",
-        [EEXIST] = nameof(EEXIST), [ENODEV] = nameof(ENODEV), [ENOTDIR] = nameof(ENOTDIR), [EISDIR] = nameof(EISDIR),
-        [EINVAL] = nameof(EINVAL), [23] = "ENFILE", [24] = "EMFILE", [26] = "ETXTBSY", [EFBIG] = nameof(EFBIG),
-        [ENOSPC] = nameof(ENOSPC), [EROFS] = nameof(EROFS), [36] = "ENAMETOOLONG", [ENOSYS] = nameof(ENOSYS),
-        [40] = "ELOOP", [75] = "EOVERFLOW", [EOPNOTSUPP] = nameof(EOPNOTSUPP), [116] = "ESTALE", [EDQUOT] = nameof(EDQUOT),
-    };
-
     /// <summary>As in "ENOSPC", or "errno 133".</summary>
-    public static string Name(int number) => Names.TryGetValue(number, out string? name) ? name : $"errno {number}";
+    public static string Name(int number) => number switch
+    {
+        EPERM => nameof(EPERM),
+        ENOENT => nameof(ENOENT),
+        EINTR => nameof(EINTR),
+        EIO => nameof(EIO),
+        6 => "ENXIO",
+        9 => "EBADF",
+        11 => "EAGAIN",
+        12 => "ENOMEM",
+        EACCES => nameof(EACCES),
+        14 => "EFAULT",
+        16 => "EBUSY",
+        EEXIST => nameof(EEXIST),
+        ENODEV => nameof(ENODEV),
+        ENOTDIR => nameof(ENOTDIR),
+        EISDIR => nameof(EISDIR),
+        EINVAL => nameof(EINVAL),
+        23 => "ENFILE",
+        24 => "EMFILE",
+        26 => "ETXTBSY",
+        EFBIG => nameof(EFBIG),
+        ENOSPC => nameof(ENOSPC),
+        EROFS => nameof(EROFS),
+        36 => "ENAMETOOLONG",
+        ENOSYS => nameof(ENOSYS),
+        40 => "ELOOP",
+        75 => "EOVERFLOW",
+        EOPNOTSUPP => nameof(EOPNOTSUPP),
+        116 => "ESTALE",
+        EDQUOT => nameof(EDQUOT),
+        _ => $"errno {number}",
+    };
 
     /// <summary>As in "ENOSPC (No space left on device)".</summary>
     public static string Describe(int number) => $"{Name(number)} ({Marshal.GetPInvokeErrorMessage(number)})";

@@ -1,0 +1,299 @@
+namespace Pmem.Core
+
+open System
+open System.Buffers.Binary
+open System.Collections.Generic
+open System.Runtime.CompilerServices
+open System.Runtime.InteropServices
+
+/// The bytes behind a simulated memory: what a read sees, stores included that are not durable.
+[<AbstractClass>]
+type internal Backing() =
+    abstract Read: offset: int64 * destination: Span<byte> -> unit
+    abstract Write: offset: int64 * bytes: ReadOnlySpan<byte> -> unit
+
+    /// An event is about to be recorded.
+    abstract Recording: unit -> unit
+    default _.Recording() = ()
+
+[<Sealed>]
+type internal ArrayBacking(bytes: byte[]) =
+    inherit Backing()
+
+    override _.Read(offset, destination) =
+        bytes.AsSpan(int offset, destination.Length).CopyTo destination
+
+    override _.Write(offset, source) =
+        source.CopyTo(bytes.AsSpan(int offset, source.Length))
+
+/// <summary>Memory that is simulated: it keeps what it was told, as a trace.</summary>
+/// <remarks>
+/// Its flushes and drains are what the library executes on real memory: CLWB and a fence or, under
+/// <c>PersistencyModel.PageCache</c>, msync of the pages; there a drain also syncs the pages that were stored past the
+/// cache since the last one. Not safe for use by two threads at once.
+/// </remarks>
+[<AbstractClass; AllowNullLiteral(false)>]
+type SimulatedMemory internal (lengthBytes: int64, model: PersistencyModel, backing: Backing) =
+    let trace = List<RecordedEvent>()
+    let undrained = List<ByteRange>()
+
+    let check (what: string) offset length =
+        if not (Bounds.isWithin lengthBytes offset length) then
+            if offset < 0L || length < 0L || length > Int64.MaxValue - offset then
+                raise (
+                    ArgumentOutOfRangeException(
+                        nameof offset,
+                        String.Concat(
+                            [|
+                                what
+                                " of "
+                                Words.number length
+                                " bytes at offset "
+                                Words.number offset
+                                " is no range of a memory of "
+                                Words.number lengthBytes
+                                " bytes."
+                            |]
+                        )
+                    )
+                )
+
+            raise (Words.outside what (ByteRange(offset, length)) lengthBytes)
+
+    let add event file line =
+        backing.Recording()
+        trace.Add(RecordedEvent(event, file, line))
+
+    let sync (range: ByteRange) file line =
+        add (Execute(SyncPages(range.AlignOut Model.PageBytes))) file line
+
+    let store offset (bytes: ReadOnlySpan<byte>) isNonTemporal file line =
+        check "The store" offset (int64 bytes.Length)
+        let copy = bytes.ToArray()
+        add (if isNonTemporal then StoreNonTemporal(offset, copy) else Store(offset, copy)) file line
+        backing.Write(offset, ReadOnlySpan copy)
+
+        if isNonTemporal && not (Model.hasLines model) then
+            undrained.Add(ByteRange(offset, int64 copy.Length))
+
+    let flush offset length file line =
+        check "The flush" offset length
+        let range = ByteRange(offset, length)
+
+        if range.IsEmpty then
+            ()
+        elif Model.hasLines model then
+            add (Execute(WriteBack(Clwb, CacheLine.cover range))) file line
+        else
+            sync range file line
+
+    let drain file line =
+        if Model.hasLines model then
+            add (Execute Fence) file line
+        else
+            for range in undrained do
+                sync range file line
+
+            undrained.Clear()
+
+    let read offset (destination: Span<byte>) =
+        check "The read" offset (int64 destination.Length)
+        backing.Read(offset, destination)
+
+    /// What was recorded so far, in program order.
+    member _.Trace: IReadOnlyList<RecordedEvent> = trace
+
+    /// The length of the memory, in bytes.
+    member _.Length = lengthBytes
+
+    /// What is guaranteed about durability.
+    member _.Model = model
+
+    /// <summary>Reads as many bytes as the destination has.</summary>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">The range does not lie in the memory.</exception>
+    member _.Read(offset: int64, destination: Span<byte>) = read offset destination
+
+    /// <summary>Reads this many bytes into a new array.</summary>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">The range does not lie in the memory.</exception>
+    member _.ReadBytes(offset: int64, lengthBytes: int) =
+        check "The read" offset (int64 lengthBytes)
+        let bytes = Array.zeroCreate lengthBytes
+        read offset (Span bytes)
+        bytes
+
+    /// <summary>Reads one byte.</summary>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">The byte does not lie in the memory.</exception>
+    member _.ReadByte(offset: int64) =
+        let bytes = Array.zeroCreate 1
+        read offset (Span bytes)
+        bytes[0]
+
+    /// <summary>Reads 4 bytes as a little-endian number.</summary>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">The bytes do not lie in the memory.</exception>
+    member _.ReadInt32(offset: int64) =
+        let bytes = Array.zeroCreate 4
+        read offset (Span bytes)
+        BinaryPrimitives.ReadInt32LittleEndian(ReadOnlySpan bytes)
+
+    /// <summary>Reads 8 bytes as a little-endian number.</summary>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">The bytes do not lie in the memory.</exception>
+    member _.ReadInt64(offset: int64) =
+        let bytes = Array.zeroCreate 8
+        read offset (Span bytes)
+        BinaryPrimitives.ReadInt64LittleEndian(ReadOnlySpan bytes)
+
+    /// <summary>Stores bytes with ordinary stores. Only an aligned 8-byte word is never torn.</summary>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">The range does not lie in the memory.</exception>
+    member _.Store
+        (
+            offset: int64,
+            bytes: ReadOnlySpan<byte>,
+            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
+            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
+        ) =
+        store offset bytes false file line
+
+    /// <summary>Stores one byte.</summary>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">The byte does not lie in the memory.</exception>
+    member _.StoreByte
+        (
+            offset: int64,
+            value: byte,
+            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
+            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
+        ) =
+        store offset (ReadOnlySpan [| value |]) false file line
+
+    /// <summary>Stores 4 bytes as a little-endian number.</summary>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">The bytes do not lie in the memory.</exception>
+    member _.StoreInt32
+        (
+            offset: int64,
+            value: int32,
+            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
+            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
+        ) =
+        let bytes = Array.zeroCreate 4
+        BinaryPrimitives.WriteInt32LittleEndian(Span bytes, value)
+        store offset (ReadOnlySpan bytes) false file line
+
+    /// <summary>Stores 8 bytes as a little-endian number: one word, never torn, where the offset is a multiple of
+    /// 8.</summary>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">The bytes do not lie in the memory.</exception>
+    member _.StoreInt64
+        (
+            offset: int64,
+            value: int64,
+            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
+            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
+        ) =
+        let bytes = Array.zeroCreate 8
+        BinaryPrimitives.WriteInt64LittleEndian(Span bytes, value)
+        store offset (ReadOnlySpan bytes) false file line
+
+    /// <summary>Stores bytes past the cache: durable after the next drain, without a flush.</summary>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">The range does not lie in the memory.</exception>
+    member _.StoreNonTemporal
+        (
+            offset: int64,
+            bytes: ReadOnlySpan<byte>,
+            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
+            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
+        ) =
+        store offset bytes true file line
+
+    /// <summary>Starts writing back the cache lines of a range. An empty range does nothing.</summary>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">The range does not lie in the memory.</exception>
+    member _.Flush
+        (
+            offset: int64,
+            length: int64,
+            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
+            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
+        ) =
+        flush offset length file line
+
+    /// Waits until everything flushed, or stored past the cache, is durable.
+    member _.Drain
+        (
+            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
+            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
+        ) =
+        drain file line
+
+    /// <summary>Flushes a range, then drains.</summary>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">The range does not lie in the memory.</exception>
+    member _.Persist
+        (
+            offset: int64,
+            length: int64,
+            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
+            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
+        ) =
+        flush offset length file line
+        drain file line
+
+    /// Notes that a caller was promised the operation with this number.
+    member _.Acknowledge
+        (
+            operation: int64,
+            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
+            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
+        ) =
+        add (Acknowledge operation) file line
+
+    interface IPersistentMemory with
+        member memory.Length = memory.Length
+        member memory.Read(offset, destination) = memory.Read(offset, destination)
+        member memory.ReadByte offset = memory.ReadByte offset
+        member memory.ReadInt32 offset = memory.ReadInt32 offset
+        member memory.ReadInt64 offset = memory.ReadInt64 offset
+        member memory.Store(offset, bytes, file, line) = memory.Store(offset, bytes, file, line)
+
+        member memory.StoreByte(offset, value, file, line) =
+            memory.StoreByte(offset, value, file, line)
+
+        member memory.StoreInt32(offset, value, file, line) =
+            memory.StoreInt32(offset, value, file, line)
+
+        member memory.StoreInt64(offset, value, file, line) =
+            memory.StoreInt64(offset, value, file, line)
+
+        member memory.StoreNonTemporal(offset, bytes, file, line) =
+            memory.StoreNonTemporal(offset, bytes, file, line)
+
+        member memory.Flush(offset, length, file, line) =
+            memory.Flush(offset, length, file, line)
+
+        member memory.Drain(file, line) = memory.Drain(file, line)
+
+        member memory.Persist(offset, length, file, line) =
+            memory.Persist(offset, length, file, line)
+
+        member memory.Acknowledge(operation, file, line) =
+            memory.Acknowledge(operation, file, line)
+
+/// <summary>Memory that a workload runs on before a crash: it records stores, flushes, drains and promises.</summary>
+[<Sealed; AllowNullLiteral(false)>]
+type RecordedMemory private (model: PersistencyModel, contents: byte[]) =
+    inherit SimulatedMemory(int64 contents.Length, model, ArrayBacking contents)
+
+    /// <summary>Memory with a copy of these contents.</summary>
+    /// <exception cref="T:System.ArgumentNullException">The contents are null.</exception>
+    new(contents: byte[], model: PersistencyModel) =
+        ArgumentNullException.ThrowIfNull(contents, nameof contents)
+        RecordedMemory(model, Array.copy contents)
+
+    /// A copy of what memory holds now, durable or not.
+    member _.ToArray() = Array.copy contents
+
+/// <summary>Memory that a recovery runs on after a crash. What a byte holds is decided when it is first read.</summary>
+/// <remarks>It records what recovery does, so that a crash during recovery can be checked. It is good only while the
+/// recovery that it was given to runs.</remarks>
+[<Sealed; AllowNullLiteral(false)>]
+type CrashedMemory
+    internal (lengthBytes: int64, model: PersistencyModel, backing: Backing, acknowledged: IReadOnlyList<int64>) =
+    inherit SimulatedMemory(lengthBytes, model, backing)
+
+    /// The operations whose survival was promised before the crash, in the order of the promises.
+    member _.Acknowledged = acknowledged

@@ -1,0 +1,66 @@
+/// Runs a part of the tests in a process of its own: where the environment, the user or the system's limits must differ.
+module Pmem.Tests.Child
+
+open System
+open System.Diagnostics
+open System.IO
+
+type Outcome = { ExitCode: int; Output: string; Error: string }
+
+let private start (fileName: string) (arguments: string seq) (environment: (string * string) seq) =
+    let info =
+        ProcessStartInfo(
+            fileName,
+            arguments,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true
+        )
+
+    for name, value in environment do
+        info.Environment[name] <- value
+
+    use child =
+        match Process.Start info with
+        | null -> failwithf "cannot start %s" fileName
+        | child -> child
+
+    child.StandardInput.Close()
+    let error = child.StandardError.ReadToEndAsync()
+    let output = child.StandardOutput.ReadToEnd()
+
+    if not (child.WaitForExit 120_000) then
+        child.Kill true
+        failwithf "%s %s hangs" fileName (String.concat " " arguments)
+
+    { ExitCode = child.ExitCode; Output = output; Error = error.Result }
+
+/// Runs a command of the system.
+let command fileName arguments = start fileName arguments []
+
+/// The dotnet that runs this process.
+let dotnet =
+    match Environment.ProcessPath with
+    | null -> "dotnet"
+    | path when Path.GetFileNameWithoutExtension path = "dotnet" -> path
+    | _ -> "dotnet"
+
+/// Runs an assembly beside this one, a sample for instance.
+let assembly (name: string) arguments environment =
+    start dotnet (Seq.append [ Path.Combine(AppContext.BaseDirectory, name + ".dll") ] arguments) environment
+
+/// Runs one of the functions of Children.
+let run name arguments environment =
+    assembly "Pmem.Tests" (Seq.append [ "--child"; name ] arguments) environment
+
+/// Whether a command is there.
+let hasCommand name =
+    (Environment.GetEnvironmentVariable "PATH"
+     |> Option.ofObj
+     |> Option.defaultValue "")
+        .Split
+        ':'
+    |> Array.exists (fun directory -> File.Exists(Path.Combine(directory, name)))
+
+/// Whether this process may do everything.
+let isRoot () = Environment.IsPrivilegedProcess

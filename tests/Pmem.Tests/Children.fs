@@ -1,0 +1,81 @@
+/// What child processes of the tests do. Each prints what it found, and the test that started it judges.
+module Pmem.Tests.Children
+
+open System
+open System.IO
+open Pmem
+open Pmem.Core
+open Pmem.Testing
+
+/// Prints the kind and message of what the action throws, or "nothing".
+let private tell (action: unit -> unit) =
+    try
+        action ()
+        printfn "nothing"
+    with e ->
+        printfn "%s: %s" (e.GetType().Name) e.Message
+
+let private map path (action: PmemMapping -> unit) =
+    use map = PmemMapping.Create(path, 65536L)
+    action map
+
+/// Everything that a mapping says of itself, and that it works.
+let private describe path =
+    map path (fun map ->
+        map.Span.Fill 9uy
+        map.Persist(0L, map.Length)
+        map.Execute(FlushPlan.Of(ByteRange(0L, 1L), ByteRange(9000L, 1L)))
+        map.Flush(0L, 8L)
+        map.Drain()
+        map.DeepPersist(0L, 8L)
+        printfn "%O" map
+        printfn "%O" map.Granularity
+        printfn "%s" (PmemPlatform.Describe()))
+
+let private asNobody (action: string -> unit) path =
+    Posix.DropPrivileges()
+    action path
+
+/// Persists between two marks, so that a trace shows the system calls of a persist.
+let private persistBetweenMarks path =
+    map path (fun map ->
+        let plan = FlushPlan.Of(ByteRange(0L, 8L), ByteRange(4096L, 8L))
+
+        let once () =
+            map.Span[5000] <- 1uy
+            map.Persist(5000L, 8L)
+
+        // Enough calls for the last tier of the JIT compiler, which takes its time.
+        for _ in 1..2000 do
+            once ()
+            map.Execute plan
+
+        Threading.Thread.Sleep 500
+        once ()
+        Posix.Mark "<begin>"
+        once ()
+        Posix.Mark "<end>")
+
+/// A page unmapped behind the library's back makes msync fail. The mapping is not disposed: by then the hole may be
+/// somebody else's memory.
+let private persistOverAHole path =
+    let map = PmemMapping.Create(path, 3L * 4096L)
+    Posix.Unmap(NativeInterop.NativePtr.toNativeInt map.Pointer + 4096n, 4096un)
+    tell (fun () -> map.Msync(0L, map.Length))
+
+let private table: Map<string, string -> unit> =
+    Map
+        [
+            "describe", describe
+            "platform", fun _ -> tell (fun () -> PmemPlatform.Current |> ignore)
+            "address",
+            fun path -> map path (fun map -> printfn "0x%x" (int64 (NativeInterop.NativePtr.toNativeInt map.Pointer)))
+            "open-as-nobody", asNobody (fun path -> tell (fun () -> PmemMapping.Open(path).Dispose()))
+            "create-as-nobody", asNobody (fun path -> tell (fun () -> PmemMapping.Create(path, 4096L).Dispose()))
+            "persist-between-marks", persistBetweenMarks
+            "persist-over-a-hole", persistOverAHole
+        ]
+
+let run name path =
+    table[name] path
+    0

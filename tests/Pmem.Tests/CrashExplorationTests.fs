@@ -1,0 +1,124 @@
+module Pmem.Tests.CrashExplorationTests
+
+open System
+open System.Collections.Generic
+open Expecto
+open Pmem.Core
+open Pmem.Tests.CrashBugs
+open Pmem.Tests.CrashGenerators
+
+/// What the exploration must come to: recovery sees every image that the enumerator lists, and no other.
+let private seesEveryState model (SmallTrace events) =
+    let image = Array.zeroCreate sizeBytes
+    let seen = HashSet<string>()
+
+    let recovery (memory: CrashedMemory) =
+        seen.Add(Convert.ToHexString(memory.ReadBytes(0L, sizeBytes))) |> ignore
+        true
+
+    let expected =
+        CrashStates.enumerate model image events
+        |> List.map (fun state -> Convert.ToHexString state)
+
+    let trace = events |> List.map (fun event -> RecordedEvent(event, "", 0))
+
+    events.IsEmpty
+    || ((CrashCheck.runTrace (under model) image trace recovery).Verdict = CrashVerdict.Consistent
+        && seen.SetEquals expected)
+
+/// A recovery that reads byte by byte, from the end, sees the same.
+let private readsInAnyOrder model (SmallTrace events) =
+    let image = Array.zeroCreate sizeBytes
+    let seen = HashSet<string>()
+
+    let recovery (memory: CrashedMemory) =
+        let state = Array.zeroCreate sizeBytes
+
+        for i in [ sizeBytes - 1 .. -1 .. 4090 ] @ [ 90..-3..0 ] @ [ 89..-3..0 ] @ [ 88..-3..0 ] do
+            state[i] <- memory.ReadByte(int64 i)
+
+        seen.Add(Convert.ToHexString state) |> ignore
+        true
+
+    let expected =
+        CrashStates.enumerate model image events
+        |> List.map (fun state -> Convert.ToHexString state)
+
+    let trace = events |> List.map (fun event -> RecordedEvent(event, "", 0))
+
+    CrashCheck.runTrace (under model) image (RecordedEvent(Acknowledge 1L, "", 0) :: trace) recovery
+    |> ignore
+
+    seen.SetEquals expected
+
+/// Two crashes: the second recovery sees what a crash of the first one's stores leaves on top of each state.
+let private seesEverySecondState model (SmallTrace events) =
+    let image = Array.zeroCreate sizeBytes
+    let seen = HashSet<string>()
+    let second = [ Store(0L, Array.create 8 201uy); Store(4104L, Array.create 8 202uy) ]
+
+    let recovery (memory: CrashedMemory) =
+        memory.Store(0L, ReadOnlySpan(Array.create 8 201uy))
+        memory.Store(4104L, ReadOnlySpan(Array.create 8 202uy))
+
+        // The second recovery is told from the first by the promise that the first one gives.
+        if memory.Acknowledged.Count = 0 then
+            memory.Acknowledge 1L
+
+        true
+
+    let spy (memory: CrashedMemory) =
+        let before =
+            if memory.Acknowledged.Count > 0 then memory.ReadBytes(0L, sizeBytes) else [||]
+
+        let result = recovery memory
+
+        if before.Length > 0 then
+            seen.Add(Convert.ToHexString before) |> ignore
+
+        result
+
+    let expected =
+        CrashStates.enumerate model image events
+        |> List.collect (fun state ->
+            // With the promise given, both stores have begun.
+            CrashStates.enumerate model state second)
+        |> List.map (fun state -> Convert.ToHexString state)
+        |> set
+
+    let trace = events |> List.map (fun event -> RecordedEvent(event, "", 0))
+
+    if events.IsEmpty then
+        true
+    else
+        let report = CrashCheck.runTrace (under model) image trace spy
+
+        report.Verdict = CrashVerdict.Consistent
+        && (if model = PersistencyModel.Eadr then
+                Set.isSubset (set seen) expected
+            else
+                set seen = expected)
+
+let private property count name body =
+    Harness.propertyOf count name [ typeof<CrashArbitraries> ] body
+
+let tests =
+    testList
+        "crash exploration"
+        [
+            for model in models do
+                property
+                    (Harness.cases 200 2000)
+                    $"{model}: recovery sees every state, and no other"
+                    (seesEveryState model)
+
+                property
+                    (Harness.cases 50 500)
+                    $"{model}: recovery sees every state in whatever order it reads"
+                    (readsInAnyOrder model)
+
+                property
+                    (Harness.cases 50 500)
+                    $"{model}: the next recovery sees every state of a crash of recovery"
+                    (seesEverySecondState model)
+        ]

@@ -1,0 +1,210 @@
+module Pmem.Tests.PersistLintTests
+
+open System
+open Expecto
+open Pmem.Core
+
+/// The diagnostics of a workload, each as its case and the range that it is about.
+let private found model (workload: RecordedMemory -> unit) =
+    let memory = RecordedMemory(Array.zeroCreate 8192, model)
+    workload memory
+
+    PersistLint.check model memory.Trace
+    |> List.map (fun diagnostic ->
+        match diagnostic with
+        | NotFlushed store -> "not flushed", string store.Range
+        | NotDrained store -> "not drained", string store.Range
+        | FlushedTwice flush -> "flushed twice", string flush.Range
+        | FlushedClean flush -> "flushed clean", string flush.Range
+        | OverwrittenBeforeDurable(store, _) -> "overwritten", string store.Range)
+
+let private case name model workload expected =
+    testCase $"{model}: {name}" (fun () -> Expect.equal (found model workload) expected name)
+
+let private x86 = PersistencyModel.X86
+let private bytes count = Array.create count 1uy
+
+let tests =
+    testList
+        "lint"
+        [
+            case
+                "a right program has none"
+                x86
+                (fun m ->
+                    m.StoreInt64(0L, 1L)
+                    m.Persist(0L, 8L)
+                    m.StoreInt64(0L, 2L)
+                    m.Persist(0L, 8L))
+                []
+
+            case
+                "never flushed"
+                x86
+                (fun m ->
+                    m.StoreInt64(0L, 1L)
+                    m.StoreInt64(64L, 1L)
+                    m.Persist(0L, 8L))
+                [ "not flushed", "64+8" ]
+
+            case
+                "stored again after the flush"
+                x86
+                (fun m ->
+                    m.StoreInt64(0L, 1L)
+                    m.Flush(0L, 8L)
+                    m.StoreInt64(8L, 1L)
+                    m.Drain())
+                [ "not flushed", "8+8" ]
+
+            case
+                "the part of a store that no flush covers"
+                x86
+                (fun m ->
+                    m.Store(32L, ReadOnlySpan(bytes 256))
+                    m.Persist(64L, 64L))
+                [ "not flushed", "32+32"; "not flushed", "128+160" ]
+
+            case
+                "flushed, never drained"
+                x86
+                (fun m ->
+                    m.StoreInt64(0L, 1L)
+                    m.Flush(0L, 8L))
+                [ "not drained", "0+8" ]
+
+            case
+                "past the cache, never drained"
+                x86
+                (fun m -> m.StoreNonTemporal(0L, ReadOnlySpan(bytes 16)))
+                [ "not drained", "0+16" ]
+
+            case
+                "past the cache, drained"
+                x86
+                (fun m ->
+                    m.StoreNonTemporal(0L, ReadOnlySpan(bytes 16))
+                    m.Drain())
+                []
+
+            case
+                "flushed twice"
+                x86
+                (fun m ->
+                    m.StoreInt64(0L, 1L)
+                    m.StoreInt64(8L, 1L)
+                    m.Flush(0L, 8L)
+                    m.Flush(8L, 8L)
+                    m.Drain())
+                [ "flushed twice", "0+64" ]
+
+            case
+                "flushed, stored to, flushed"
+                x86
+                (fun m ->
+                    m.StoreInt64(0L, 1L)
+                    m.Flush(0L, 8L)
+                    m.StoreInt64(8L, 1L)
+                    m.Flush(8L, 8L)
+                    m.Drain())
+                []
+
+            case
+                "flushed clean"
+                x86
+                (fun m ->
+                    m.StoreInt64(0L, 1L)
+                    m.Persist(0L, 8L)
+                    m.Persist(0L, 8L)
+                    m.Persist(4096L, 8L))
+                [ "flushed clean", "0+64"; "flushed clean", "4096+64" ]
+
+            case
+                "a flush of which one line is dirty is not clean"
+                x86
+                (fun m ->
+                    m.StoreInt64(64L, 1L)
+                    m.Persist(0L, 256L))
+                []
+
+            case
+                "overwritten before durable"
+                x86
+                (fun m ->
+                    m.StoreInt64(0L, 1L)
+                    m.StoreInt64(0L, 2L)
+                    m.Persist(0L, 8L))
+                [ "overwritten", "0+8" ]
+
+            case
+                "overwritten after the flush, before the drain"
+                x86
+                (fun m ->
+                    m.StoreInt64(0L, 1L)
+                    m.Flush(0L, 8L)
+                    m.StoreInt64(0L, 2L)
+                    m.Persist(0L, 8L))
+                [ "overwritten", "0+8" ]
+
+            case
+                "overwritten when durable"
+                x86
+                (fun m ->
+                    m.StoreInt64(0L, 1L)
+                    m.Persist(0L, 8L)
+                    m.StoreInt64(0L, 2L)
+                    m.Persist(0L, 8L))
+                []
+
+            case
+                "nothing needs a flush"
+                PersistencyModel.Eadr
+                (fun m ->
+                    m.StoreInt64(0L, 1L)
+                    m.StoreInt64(0L, 2L)
+                    m.Persist(64L, 8L))
+                []
+
+            case
+                "past the cache, never drained"
+                PersistencyModel.Eadr
+                (fun m -> m.StoreNonTemporal(0L, ReadOnlySpan(bytes 8)))
+                [ "not drained", "0+8" ]
+
+            case
+                "a page that is never synced"
+                PersistencyModel.PageCache
+                (fun m ->
+                    m.StoreInt64(0L, 1L)
+                    m.StoreInt64(4096L, 1L)
+                    m.StoreInt64(64L, 1L)
+                    m.Persist(0L, 8L))
+                [ "not flushed", "4096+8" ]
+
+            case
+                "past the cache, drained"
+                PersistencyModel.PageCache
+                (fun m ->
+                    m.StoreNonTemporal(0L, ReadOnlySpan(bytes 8))
+                    m.Drain())
+                []
+
+            testCase "CLFLUSH needs no drain" (fun () ->
+                let events =
+                    [ Store(0L, bytes 8); Execute(WriteBack(Clflush, ByteRange.create 0L 64L)) ]
+                    |> List.map (fun event -> RecordedEvent(event, "", 0))
+
+                Expect.isEmpty (PersistLint.check x86 events) "none")
+
+            testCase "each says where, what and what to do" (fun () ->
+                let memory = RecordedMemory(Array.zeroCreate 128, x86)
+                memory.StoreInt64(0L, 1L)
+
+                match PersistLint.check x86 memory.Trace with
+                | [ NotFlushed store as diagnostic ] ->
+                    Expect.stringEnds store.File "PersistLintTests.fs" "file"
+                    Expect.isGreaterThan store.Line 100 "line"
+                    Expect.stringContains (string diagnostic) $"PersistLintTests.fs:{store.Line} store 0+8 = 1" "where"
+                    Expect.stringContains (string diagnostic) "flush its range and drain" "what to do"
+                | other -> failtestf "%A" other)
+        ]
