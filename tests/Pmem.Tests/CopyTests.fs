@@ -407,7 +407,9 @@ let private asMemory () =
     Expect.isTrue (twin.Mapping.ReadOnlySpan.Slice(300, 200).SequenceEqual(ReadOnlySpan bytes)) "bytes"
 
 let tests =
-    testList
+    // Alone, because they make many mappings, and other tests count those.
+    testSequenced
+    <| testList
         "copies"
         [
             testList "every length at every alignment" sweeps

@@ -21,8 +21,14 @@ let seed =
 /// CI runs more cases and skips nothing.
 let isCi = variable "PMEM_TESTS_REQUIRE_ALL" = Some "1"
 
+/// On a machine that is emulated, and so fifty times slower, the properties are tried on few cases.
+let private isEmulated = variable "PMEM_TESTS_EMULATED" = Some "1"
+
 /// The number of cases: the first on a developer's machine, the second in CI.
-let cases atHome inCi = if isCi then inCi else atHome
+let cases atHome inCi =
+    if isEmulated then min 20 atHome
+    elif isCi then inCi
+    else atHome
 
 /// Where the tests make their files. PMEM_TESTS_DIRECTORY chooses a directory on DAX, for instance.
 let directory =

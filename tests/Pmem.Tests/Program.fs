@@ -29,6 +29,9 @@ let private tests =
             CrashExplorationTests.tests
             PersistLintTests.tests
             SimulatedMemoryTests.tests
+            Dax.tests
+            Interop.tests
+            PowerCut.tests
             CopyPlanTests.tests
             CopyTests.tests
             CopyOracleTests.tests

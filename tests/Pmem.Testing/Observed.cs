@@ -1,0 +1,30 @@
+using Pmem.Core;
+using Pmem.Linux;
+
+namespace Pmem.Testing;
+
+/// <summary>A mapping as the library makes it, on the machine that it runs on, with a record of what it executes.</summary>
+internal sealed class Observed : IDisposable
+{
+    private readonly RecordingMachine _recorder;
+
+    private Observed(MappedFile file)
+    {
+        _recorder = new RecordingMachine(file.Mapping.Facts.Platform, PmemPlatform.CurrentMachine) { BaseAddress = file.Address };
+        Mapping = new PmemMapping(file, _recorder, Sysfs.Machine);
+        Address = file.Address;
+    }
+
+    public PmemMapping Mapping { get; }
+
+    public nint Address { get; }
+
+    public static Observed Create(string path, long lengthBytes) => new(FileMapper.Create(path, lengthBytes, new PmemMapOptions()));
+
+    public static Observed Open(string path) => new(FileMapper.Open(path, new PmemMapOptions()));
+
+    /// <summary>What was executed since the last call.</summary>
+    public IReadOnlyList<Instruction> Take() => _recorder.Take();
+
+    public void Dispose() => Mapping.Dispose();
+}

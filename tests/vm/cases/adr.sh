@@ -1,0 +1,29 @@
+# shellcheck shell=sh
+# ADR: the persistence domain ends at the memory controller, so cache lines are to be written back.
+about="ADR: ext4, XFS and device DAX; ext4 without DAX, tmpfs and virtio-pmem beside them"
+
+host() {
+  nvdimm ext4 257M
+  nvdimm device 129M
+  nvdimm xfs 513M
+  nvdimm plain 129M
+  virtio_pmem virtio 128M
+  boot main
+}
+
+setup() {
+  fsdax ext4 && ext4 ext4
+  devdax device
+  fsdax xfs && xfs xfs
+  fsdax plain && ext4 plain defaults
+  ext4 virtio
+  mkdir -p /mnt/tmpfs && mount -t tmpfs tmpfs /mnt/tmpfs
+}
+
+guest_main() {
+  setup
+  expect "the persistence domain" memory_controller "$(domain ext4)"
+  dax=cacheline:/mnt/ext4,cacheline:/mnt/xfs,cacheline:$(character device)
+  others=page:/mnt/plain,page:/mnt/tmpfs,page:/mnt/virtio
+  suite "all tests" /mnt/ext4/tests PMEM_TESTS_PLACES="$dax,$others" PMEM_TESTS_WRITE_BACK=CLWB
+}
