@@ -50,18 +50,20 @@ internal sealed unsafe class Copier
             CopyShort(to, from, length, plan);
             return;
         }
-        bool isPast = plan.IsNonTemporalOverlap((long)length)
-            || (plan.IsNonTemporal((long)length) && !Overlaps(to, from, length));
+        bool isWhole = IsWholeLines(to, length) && !Overlaps(to, from, length);
+        bool isPast = isWhole ? plan.IsNonTemporal((long)length) : plan.IsNonTemporalMixed((long)length);
         if (isPast && IsWholeLines(to, length)) CopyLines(to, from, length, plan);
+        else if (!isPast && length <= CopySource.BlockBytes) CopyMiddle(to, from, length, plan);
         else CopyLong(to, CopySource.Bytes(from), length, plan, isPast);
     }
 
     /// <summary>Stores one byte over and over.</summary>
     public void Fill(byte* to, byte value, nuint length, CopyPlan plan)
     {
-        bool isPast = plan.IsNonTemporal((long)length);
+        bool isWhole = IsWholeLines(to, length);
+        bool isPast = isWhole ? plan.IsNonTemporal((long)length) : plan.IsNonTemporalMixed((long)length);
         if (length <= LineSplit.LineBytes && !isPast) FillShort(to, value, length, plan);
-        else if (isPast && IsWholeLines(to, length)) FillLines(to, value, length, plan);
+        else if (isPast && isWhole) FillLines(to, value, length, plan);
         else FillLong(to, value, length, plan, isPast);
     }
 
@@ -73,7 +75,7 @@ internal sealed unsafe class Copier
     private static bool Overlaps(byte* to, byte* from, nuint length) =>
         (nuint)to - (nuint)from < length || (nuint)from - (nuint)to < length;
 
-    // The four common ways are small methods without a stack frame to speak of: every store before a fence is one more that
+    // The common ways are small methods without a stack frame to speak of: every store before a fence is one more that
     // the fence waits for.
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -101,6 +103,14 @@ internal sealed unsafe class Copier
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
+    private void CopyMiddle(byte* to, byte* from, nuint length, CopyPlan plan)
+    {
+        if (length <= LineSplit.LineBytes) CopyKernels.Short(to, from, length);
+        else CopyKernels.Middle(to, from, length);
+        Finish(to, length, plan, plan.Fences);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void FillShort(byte* to, byte value, nuint length, CopyPlan plan)
     {
         CopyKernels.ShortFill(to, value, length);
@@ -113,7 +123,8 @@ internal sealed unsafe class Copier
     {
         byte* block = stackalloc byte[(int)CopySource.BlockBytes];
         new Span<byte>(block, (int)CopySource.BlockBytes).Fill(value);
-        CopyLong(to, CopySource.Pattern(block), length, plan, isPast);
+        if (!isPast && length <= CopySource.BlockBytes) CopyMiddle(to, block, length, plan);
+        else CopyLong(to, CopySource.Pattern(block), length, plan, isPast);
     }
 
     private void CopyLong(byte* to, CopySource from, nuint length, CopyPlan plan, bool isPast)

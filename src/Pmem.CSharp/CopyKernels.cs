@@ -80,6 +80,27 @@ internal static unsafe class CopyKernels
         else ShortWords(to, from, length);
     }
 
+    /// <summary>Copies 64 to 256 bytes through the cache. All are read before the first is stored.</summary>
+    public static void Middle(byte* to, byte* from, nuint length)
+    {
+        byte* fromEnd = from + length, toEnd = to + length;
+        Vector256<byte> a = Vector256.Load(from), b = Vector256.Load(from + 32);
+        Vector256<byte> y = Vector256.Load(fromEnd - 64), z = Vector256.Load(fromEnd - 32);
+        if (length > 128)
+        {
+            Vector256<byte> c = Vector256.Load(from + 64), d = Vector256.Load(from + 96);
+            Vector256<byte> w = Vector256.Load(fromEnd - 128), x = Vector256.Load(fromEnd - 96);
+            c.Store(to + 64);
+            d.Store(to + 96);
+            w.Store(toEnd - 128);
+            x.Store(toEnd - 96);
+        }
+        a.Store(to);
+        b.Store(to + 32);
+        y.Store(toEnd - 64);
+        z.Store(toEnd - 32);
+    }
+
     /// <summary>Stores one byte at most 64 times, through the cache.</summary>
     public static void ShortFill(byte* to, byte value, nuint length)
     {

@@ -50,11 +50,11 @@ open Pmem
 /// <remarks>Taken once, when a file is mapped; a copy then only compares its length with it.</remarks>
 type CopyPlan =
     {
-        /// <summary>The shortest copy whose whole cache lines are stored past the cache, in bytes;
+        /// <summary>The shortest copy of nothing but whole cache lines that is stored past the cache, in bytes;
         /// <see cref="F:System.Int64.MaxValue"/> where none is.</summary>
         NonTemporalFromBytes: int64
-        /// <summary>The same where source and destination overlap, so that the destination is in the cache already.</summary>
-        OverlapNonTemporalFromBytes: int64
+        /// <summary>The shortest other copy whose whole lines are: one that begins or ends within a line, or overlaps its source.</summary>
+        MixedNonTemporalFromBytes: int64
         /// The words before the first and after the last whole line are stored past the cache as well.
         HasNonTemporalEdges: bool
         /// The widest vector to store with, in bits: 128, 256 or 512; 0 where there is none.
@@ -67,13 +67,13 @@ type CopyPlan =
         SyncsPages: bool
     }
 
-    /// Whether a copy of this many bytes is stored past the cache, as far as it consists of whole lines.
+    /// Whether a copy of this many bytes, all of them in whole lines, is stored past the cache.
     member plan.IsNonTemporal(lengthBytes: int64) =
         lengthBytes >= plan.NonTemporalFromBytes
 
-    /// The same for a copy whose source and destination overlap.
-    member plan.IsNonTemporalOverlap(lengthBytes: int64) =
-        lengthBytes >= plan.OverlapNonTemporalFromBytes
+    /// Whether the whole lines of any other copy of this many bytes are.
+    member plan.IsNonTemporalMixed(lengthBytes: int64) =
+        lengthBytes >= plan.MixedNonTemporalFromBytes
 
     /// In words: what is stored how, and what follows.
     override plan.ToString() =
@@ -100,9 +100,10 @@ module CopyPlan =
     [<Literal>]
     let DefaultThresholdBytes = 64L
 
-    /// <summary>What overlaps its source has been read just now: a short one is better changed where it is.</summary>
+    /// <summary>A short copy with lines to write back besides waits for those anyway; and what overlaps its source has just been
+    /// read into the cache.</summary>
     [<Literal>]
-    let DefaultOverlapThresholdBytes = 256L
+    let DefaultMixedThresholdBytes = 256L
 
     /// <summary>With eADR a store is durable in the cache; going past it pays only where the cache would overflow.</summary>
     [<Literal>]
@@ -174,7 +175,7 @@ module CopyPlan =
             return
                 {
                     NonTemporalFromBytes = from DefaultThresholdBytes
-                    OverlapNonTemporalFromBytes = from DefaultOverlapThresholdBytes
+                    MixedNonTemporalFromBytes = from DefaultMixedThresholdBytes
                     HasNonTemporalEdges = canBePast && isPast
                     VectorBits = vectorBits platform
                     WritesBack = isFlushed && not isByPage && granularity = StoreGranularity.CacheLine

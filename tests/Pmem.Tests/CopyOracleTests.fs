@@ -93,7 +93,9 @@ let private persistAndNoDrain () =
     Expect.equal (piece 0 100) (Array.zeroCreate 100) "nothing before"
 
 let tests =
-    testList
+    // Alone, because they make many mappings, and other tests count those.
+    testSequenced
+    <| testList
         "libpmem's copies"
         [
             Harness.needing "libpmem.so.1" isThere "byte for byte the same" (fun () ->

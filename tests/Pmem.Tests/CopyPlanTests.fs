@@ -116,7 +116,7 @@ let tests =
                             "architecture"
 
                         Expect.isFalse plan.SyncsPages "msync"
-                        Expect.isTrue (plan.OverlapNonTemporalFromBytes >= plan.NonTemporalFromBytes) "overlap"
+                        Expect.isTrue (plan.MixedNonTemporalFromBytes >= plan.NonTemporalFromBytes) "overlap"
                     | _ -> ())
 
             testCase "the threshold, and what the environment makes of it" (fun () ->

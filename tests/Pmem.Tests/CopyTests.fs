@@ -174,11 +174,17 @@ let private isPastCache plan (operation: Operation) (at: int64) =
         let first = at - at % unitBytes
         range.Offset <= first && first + unitBytes <= range.End
 
-    let isPast =
+    let overlaps =
         match operation with
         | WriteOwn(to', from, length)
-        | Move(to', from, length) when abs (to' - from) < length -> (plan: CopyPlan).IsNonTemporalOverlap range.Length
-        | _ -> plan.IsNonTemporal range.Length
+        | Move(to', from, length) -> abs (to' - from) < length
+        | _ -> false
+
+    let isPast =
+        if range.Offset % 64L = 0L && range.Length % 64L = 0L && not overlaps then
+            (plan: CopyPlan).IsNonTemporal range.Length
+        else
+            plan.IsNonTemporalMixed range.Length
 
     isPast && (isWithin 64L || (plan.HasNonTemporalEdges && isWithin 4L))
 
