@@ -19,7 +19,11 @@ internal static class Plot
             Text(Left, 18, "start", "Time of a durable operation, ours / libpmem (below 1: ours is faster)"));
         for (double ratio = 0; ratio <= MaxRatio; ratio += 0.25) picture.Add(Rule(ratio), Text(Left - 8, Y(ratio) + 4, "end", Format(ratio)));
         foreach (Outcome outcome in rivals.DistinctBy(outcome => outcome.Contest.Size))
-            picture.Add(Text(X(outcome.Contest.Size), Height - Bottom + 20, "middle", Report.SizeOf(outcome.Contest).Replace(" ", "", StringComparison.Ordinal)));
+        {
+            XElement size = Text(X(outcome.Contest.Size), Height - Bottom + 20, "middle", Report.SizeOf(outcome.Contest));
+            size.Add(new XAttribute("font-size", 7.5));
+            picture.Add(size);
+        }
         string[] groups = [.. rivals.Select(outcome => outcome.Contest.Group).Distinct()];
         for (int i = 0; i < groups.Length; i++)
             picture.Add(Line([.. rivals.Where(outcome => outcome.Contest.Group == groups[i])], groups[i], i));

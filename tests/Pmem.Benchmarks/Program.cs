@@ -6,7 +6,7 @@ using Pmem.Benchmarks;
 using Spectre.Console;
 
 // --quick             one table within a minute
-// --full [DIRECTORY]  all sizes and rivals; writes benchmarks-table.md and benchmarks.svg
+// --full [DIRECTORY]  all sizes and rivals; renews the table in DIRECTORY/benchmarks.md, and benchmarks.svg
 // anything else       BenchmarkDotNet's own arguments, as in --filter '*Copy*'
 
 AnsiConsole.Profile.Width = 160;
@@ -36,11 +36,17 @@ static void Run(Func<Arena, List<Contest>> suite, Rounds rounds, string? directo
     AnsiConsole.Write(Report.Of(outcomes, TableBorder.Rounded));
     if (directory is null) return;
 
-    using var file = new StreamWriter(Path.Combine(directory, "benchmarks-table.md"));
-    foreach (string line in conditions) file.WriteLine($"* {line}");
-    file.WriteLine();
-    IAnsiConsole markdown = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, Out = new AnsiConsoleOutput(file) });
+    using var table = new StringWriter();
+    foreach (string line in conditions) table.WriteLine($"* {line}");
+    IAnsiConsole markdown = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, Out = new AnsiConsoleOutput(table) });
     markdown.Profile.Width = 240;
     markdown.Write(Report.Of(outcomes, TableBorder.Markdown));
+
+    // The text before the table is written by hand, and stays.
+    const string heading = "## The table\n";
+    string path = Path.Combine(directory, "benchmarks.md");
+    string text = File.Exists(path) ? File.ReadAllText(path).Split(heading)[0] : "";
+    IEnumerable<string> lines = table.ToString().Split('\n').Select(line => line.TrimEnd());
+    File.WriteAllText(path, $"{text}{heading}\n{string.Join('\n', lines).TrimEnd()}\n");
     Plot.Of(outcomes).Save(Path.Combine(directory, "benchmarks.svg"));
 }
