@@ -26,6 +26,9 @@ internal static class Failures
         };
     }
 
+    /// <summary>The flags of a copy exclude each other, or are not all known.</summary>
+    public static ArgumentException OfCopyFlags(Refusal refusal) => new(refusal.ToString(), "how");
+
     /// <param name="number">The error number, positive.</param>
     /// <param name="path">The file or directory.</param>
     /// <param name="doing">What was being done, as in "allocate 4096 bytes of".</param>

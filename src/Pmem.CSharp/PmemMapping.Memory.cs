@@ -13,19 +13,14 @@ public sealed unsafe partial class PmemMapping : IPersistentMemory
         slot.Leave();
     }
 
-    byte IPersistentMemory.ReadByte(long offset) => Load<byte>(offset);
+    byte IPersistentMemory.ReadByte(long offset) => Read<byte>(offset);
 
-    int IPersistentMemory.ReadInt32(long offset) => Load<int>(offset);
+    int IPersistentMemory.ReadInt32(long offset) => Read<int>(offset);
 
-    long IPersistentMemory.ReadInt64(long offset) => Load<long>(offset);
+    long IPersistentMemory.ReadInt64(long offset) => Read<long>(offset);
 
-    void IPersistentMemory.Store(long offset, ReadOnlySpan<byte> bytes, string file, int line)
-    {
-        ThrowIfReadOnly();
-        InFlight slot = Enter(offset, bytes.Length);
-        bytes.CopyTo(new Span<byte>((byte*)_address + offset, bytes.Length));
-        slot.Leave();
-    }
+    void IPersistentMemory.Store(long offset, ReadOnlySpan<byte> bytes, string file, int line) =>
+        Write(offset, bytes, PmemCopy.NoFlush);
 
     void IPersistentMemory.StoreByte(long offset, byte value, string file, int line) => Store(offset, value);
 
@@ -33,15 +28,8 @@ public sealed unsafe partial class PmemMapping : IPersistentMemory
 
     void IPersistentMemory.StoreInt64(long offset, long value, string file, int line) => Store(offset, value);
 
-    void IPersistentMemory.StoreNonTemporal(long offset, ReadOnlySpan<byte> bytes, string file, int line)
-    {
-        ThrowIfReadOnly();
-        InFlight slot = Enter(offset, bytes.Length);
-        bytes.CopyTo(new Span<byte>((byte*)_address + offset, bytes.Length));
-        slot.Leave();
-        // "Durable after the next drain": a temporal store is, once it is flushed.
-        Flush(offset, bytes.Length);
-    }
+    void IPersistentMemory.StoreNonTemporal(long offset, ReadOnlySpan<byte> bytes, string file, int line) =>
+        Write(offset, bytes, PmemCopy.NonTemporal | PmemCopy.NoDrain);
 
     void IPersistentMemory.Flush(long offset, long length, string file, int line) => Flush(offset, length);
 
@@ -52,21 +40,11 @@ public sealed unsafe partial class PmemMapping : IPersistentMemory
     void IPersistentMemory.Acknowledge(long operation, string file, int line) => ThrowIfClosed();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private T Load<T>(long offset) where T : unmanaged
-    {
-        InFlight slot = Enter(offset, sizeof(T));
-        // SAFETY: the range was checked, and nothing is unmapped until the slot is left.
-        T value = Unsafe.ReadUnaligned<T>((byte*)_address + offset);
-        slot.Leave();
-        return value;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Store<T>(long offset, T value) where T : unmanaged
     {
         ThrowIfReadOnly();
         InFlight slot = Enter(offset, sizeof(T));
-        // SAFETY: as above, and the mapping is writable. One store instruction: an aligned word is never torn.
+        // SAFETY: the range was checked, the mapping is writable, and nothing is unmapped until the slot is left. One store instruction: an aligned word is never torn.
         Unsafe.WriteUnaligned((byte*)_address + offset, value);
         slot.Leave();
     }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Pmem.Core;
 
 namespace Pmem;
@@ -134,6 +135,7 @@ public sealed unsafe partial class PmemMapping
         return 0;
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void WriteBackLines(FlushPlan plan)
     {
         // The ranges of a plan are whole 64-byte lines already; only a machine with larger lines needs them rounded out.
@@ -148,7 +150,7 @@ public sealed unsafe partial class PmemMapping
             _machine.Fence();
             return;
         }
-        foreach (ByteRange range in ranges[..^1]) _machine.WriteBack(StartOf(range), EndOf(range));
+        for (int i = 0; i < ranges.Length - 1; i++) _machine.WriteBack(StartOf(ranges[i]), EndOf(ranges[i]));
         _machine.WriteBackAndFence(StartOf(ranges[^1]), EndOf(ranges[^1]));
     }
 

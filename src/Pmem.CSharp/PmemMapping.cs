@@ -30,6 +30,8 @@ public sealed unsafe partial class PmemMapping : IDisposable
     private readonly nint _lineMask;
     private readonly nint _pageMask;
     private readonly Persistence _persistence;
+    private readonly Copier _copier;
+    private readonly bool _isReadOnly;
     private bool _isClosed;
 
     internal PmemMapping(MappedFile file, Machine machine, Sysfs sysfs)
@@ -48,6 +50,8 @@ public sealed unsafe partial class PmemMapping : IDisposable
             { IsCacheLine: true } => Persistence.Lines,
             _ => Persistence.Pages,
         };
+        _copier = new Copier(machine, platform, file.Mapping.Granularity);
+        _isReadOnly = file.Mapping.Facts.IsReadOnly;
     }
 
     /// <summary>The core's granularity, in the form that the hot path switches on.</summary>
@@ -210,9 +214,12 @@ public sealed unsafe partial class PmemMapping : IDisposable
 
     private void ThrowIfReadOnly()
     {
-        if (_file.Mapping.Facts.IsReadOnly)
-            throw new InvalidOperationException($"'{Path}' is mapped read-only; use {nameof(GetReadOnlySpan)}, or open it without ReadOnly.");
+        if (_isReadOnly) ThrowReadOnly();
     }
+
+    [DoesNotReturn]
+    private void ThrowReadOnly() =>
+        throw new InvalidOperationException($"'{Path}' is mapped read-only; use {nameof(GetReadOnlySpan)}, or open it without ReadOnly.");
 
     private void ThrowIfClosed()
     {

@@ -2,23 +2,29 @@ namespace Pmem.Core
 
 open System
 open System.Globalization
+open System.Runtime.CompilerServices
 open System.Runtime.InteropServices
 
 /// The only bounds arithmetic of the library. No sum is formed before it is known to fit: a length is compared with
 /// `size - offset`, never an end with a size.
 module internal Bounds =
+    // Apart from the checks, so that the checks are small enough to be inlined.
+    [<MethodImpl(MethodImplOptions.NoInlining)>]
+    let private refuse parameter (value: int64) (why: string) =
+        raise (ArgumentOutOfRangeException(parameter, value, why))
+
     let checkOffset (offset: int64) =
         if offset < 0L then
-            raise (ArgumentOutOfRangeException("offset", offset, "An offset in a mapping is 0 or more bytes."))
+            refuse "offset" offset "An offset in a mapping is 0 or more bytes."
 
         offset
 
     let checkLength (offset: int64) (length: int64) =
         if length < 0L then
-            raise (ArgumentOutOfRangeException("length", length, "A length is 0 or more bytes."))
+            refuse "length" length "A length is 0 or more bytes."
 
         if length > Int64.MaxValue - offset then
-            raise (ArgumentOutOfRangeException("length", length, "offset + length is more than 2^63 - 1 bytes."))
+            refuse "length" length "offset + length is more than 2^63 - 1 bytes."
 
         length
 
@@ -152,7 +158,16 @@ module CacheLine =
     let indexOf (offset: int64) = offset / SizeBytes
 
     /// The whole lines that a range touches.
-    let cover (range: ByteRange) = range.AlignOut SizeBytes
+    let cover (range: ByteRange) =
+        // As AlignOut, by masks: plans are built from this, and a division costs more than all the rest.
+        let first = range.Offset &&& ~~~(SizeBytes - 1L)
+
+        if range.IsEmpty then
+            ByteRange(first, 0L)
+        elif range.End > Int64.MaxValue - (SizeBytes - 1L) then
+            ByteRange(first, Int64.MaxValue - first)
+        else
+            ByteRange(first, ((range.End + (SizeBytes - 1L)) &&& ~~~(SizeBytes - 1L)) - first)
 
     /// The number of lines that a range touches.
     let countOf (range: ByteRange) =

@@ -11,7 +11,7 @@ open System.Collections.Generic
 
 /// From what to make durable to the instructions that do it.
 module Lowering =
-    let private isByPage (platform: Platform) granularity =
+    let internal isByPage (platform: Platform) granularity =
         granularity = StoreGranularity.Page
         || (granularity = StoreGranularity.CacheLine && platform.WriteBack = NoWriteBack)
 

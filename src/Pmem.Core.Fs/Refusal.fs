@@ -45,6 +45,8 @@ type Refusal =
     | DeviceLength of Asked: int64 * Actual: int64
     /// Two options that exclude each other.
     | Contradiction of First: string * Second: string
+    /// A set of flags with a bit that means nothing.
+    | UnknownFlags of Flags: int
     /// The mapping's granularity is coarser than the one required.
     | GranularityTooCoarse of Required: StoreGranularity * Found: StoreGranularity * Why: string
     /// A device-DAX mapping on which nothing that this process may do makes a store durable.
@@ -113,6 +115,8 @@ type Refusal =
                 |]
             )
         | Contradiction(first, second) -> String.Concat(first, " and ", second, " exclude each other; leave one out.")
+        | UnknownFlags flags ->
+            String.Concat("The flags 0x", flags.ToString("X", CultureInfo.InvariantCulture), " are not all known.")
         | GranularityTooCoarse(required, found, why) ->
             String.Concat(
                 [|

@@ -17,6 +17,9 @@ let private tests =
         LibPmemTests.tests
         TrackerTests.tests
         SampleTests.tests
+        CopyPlanTests.tests
+        CopyTests.tests
+        CopyOracleTests.tests
         DocumentTests.tests
         Litmus.tests
         CrashStatesTests.tests

@@ -1,0 +1,83 @@
+using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
+
+namespace Pmem.Benchmarks;
+
+/// <summary>The memory that all benchmarks write to: a file in a memory file system, taken for persistent memory.</summary>
+internal sealed unsafe class Arena : IDisposable
+{
+    public const long MaxBytes = 64L << 20;
+
+    /// <summary>Small copies go round in a window of this size, so that neither side lives on one hot line.</summary>
+    private const long WindowBytes = 256 << 10;
+
+    private readonly void* _source;
+
+    public Arena()
+    {
+        // Loads libpmem, and before that forces both libraries to take any file for persistent memory.
+        NativeLibPmem.Drain();
+        string directory = Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
+        Map = PmemMapping.CreateTemporary(directory, 2 * MaxBytes);
+        _source = NativeMemory.AlignedAlloc((nuint)MaxBytes, 4096);
+        new Random(1).NextBytes(new Span<byte>(_source, (int)MaxBytes));
+        Map.Fill(0, Map.Length, 1);
+        Where = directory;
+    }
+
+    /// <summary>A file of the same length on a disk.</summary>
+    public DiskFile OnDisk => field ??= new DiskFile(MaxBytes);
+
+    public PmemMapping Map { get; }
+
+    public string Where { get; }
+
+    public byte* Source => (byte*)_source;
+
+    public ReadOnlySpan<byte> Bytes(int length) => new(_source, length);
+
+    /// <summary>Where the i-th copy of this size goes: slots of whole lines, round and round.</summary>
+    public static long Slot(int i, long size)
+    {
+        long stride = (size + 63) & ~63L;
+        long slots = Math.Max(1, WindowBytes / stride);
+        return (uint)i % (ulong)slots is var slot ? (long)slot * stride : 0;
+    }
+
+    public void Dispose()
+    {
+        OnDisk.Dispose();
+        Map.Dispose();
+        NativeMemory.AlignedFree(_source);
+    }
+}
+
+/// <summary>A memory-mapped file as .NET has it.</summary>
+internal sealed unsafe class DiskFile : IDisposable
+{
+    private readonly string _path = Path.Combine(Path.GetTempPath(), $"pmem-benchmark-{Environment.ProcessId}");
+    private readonly MemoryMappedFile _file;
+    private readonly MemoryMappedViewAccessor _view;
+    private readonly byte* _start;
+
+    public DiskFile(long lengthBytes)
+    {
+        _file = MemoryMappedFile.CreateFromFile(_path, FileMode.Create, null, lengthBytes);
+        _view = _file.CreateViewAccessor(0, lengthBytes);
+        _view.SafeMemoryMappedViewHandle.AcquirePointer(ref _start);
+    }
+
+    public void Write(long offset, byte* source, long lengthBytes)
+    {
+        Buffer.MemoryCopy(source, _start + offset, lengthBytes, lengthBytes);
+        _view.Flush();
+    }
+
+    public void Dispose()
+    {
+        _view.SafeMemoryMappedViewHandle.ReleasePointer();
+        _view.Dispose();
+        _file.Dispose();
+        File.Delete(_path);
+    }
+}
