@@ -35,7 +35,7 @@ let chosen (lists: Test list) =
     let rec nameOf list =
         match list with
         | TestLabel(name, _, _) -> name
-        | Sequenced(_, list) -> nameOf list
+        | Test.Sequenced(_, list) -> nameOf list
         | _ -> ""
 
     let choose (names: string[]) =
