@@ -20,29 +20,22 @@ type CrashStrategy =
 /// How far a check has come.
 [<Struct>]
 type CrashProgress =
-    internal
-        {
-            runs: int64
-            point: int
-            points: int
-        }
-
-    /// The recovery runs so far.
-    member progress.RecoveryRuns = progress.runs
-
-    /// The crash points that are done.
-    member progress.CrashPointsDone = progress.point
-
-    /// The crash points there are.
-    member progress.CrashPoints = progress.points
+    {
+        /// The recovery runs so far.
+        RecoveryRuns: int64
+        /// The crash points that are done.
+        CrashPointsDone: int
+        /// The crash points there are.
+        CrashPoints: int
+    }
 
     /// <summary>As in <c>3 of 12 crash points, 40 recovery runs</c>.</summary>
     override progress.ToString() =
         String.Concat(
-            Words.number (int64 progress.point),
+            Words.number (int64 progress.CrashPointsDone),
             " of ",
-            Words.count (int64 progress.points) "crash point",
-            String.Concat(", ", Words.count progress.runs "recovery run")
+            Words.count (int64 progress.CrashPoints) "crash point",
+            String.Concat(", ", Words.count progress.RecoveryRuns "recovery run")
         )
 
 /// <summary>How a crash check is done. Immutable: each <c>With…</c> returns changed options.</summary>

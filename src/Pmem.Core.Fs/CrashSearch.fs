@@ -243,7 +243,12 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
 
         if isDone then scripts.Remove ordinal |> ignore else scripts[ordinal] <- script
 
-        options.Progress.Invoke { runs = explorer.Runs; point = ordinal + 1; points = points }
+        options.Progress.Invoke
+            {
+                RecoveryRuns = explorer.Runs
+                CrashPointsDone = ordinal + 1
+                CrashPoints = points
+            }
 
     /// One pass over the points that are not done.
     let pass isFirst =

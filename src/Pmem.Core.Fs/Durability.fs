@@ -281,13 +281,15 @@ module internal CrashPoints =
                 goesOn <- visit i durability promised
                 hasNew <- false
 
-            durability.Apply(event, forced)
+            // A visit that ends the walk keeps the durability as it was at its crash.
+            if goesOn then
+                durability.Apply(event, forced)
 
-            if isPromise then
-                promised <- promised + 1
-                hasNew <- true
+                if isPromise then
+                    promised <- promised + 1
+                    hasNew <- true
 
-            i <- i + 1
+                i <- i + 1
 
         if goesOn && hasNew then
             visit events.Count durability promised |> ignore

@@ -63,6 +63,29 @@ let private persistOverAHole path =
     Posix.Unmap(NativeInterop.NativePtr.toNativeInt map.Pointer + 4096n, 4096un)
     tell (fun () -> map.Msync(0L, map.Length))
 
+/// Prints how many mappings of the file, of anything, and how many descriptors a thousand cycles left behind.
+let private mapAThousandTimes path =
+    let mappings (part: string) =
+        File.ReadLines "/proc/self/maps"
+        |> Seq.filter (fun line -> line.Contains part)
+        |> Seq.length
+
+    let descriptors () =
+        Directory.GetFileSystemEntries("/proc/self/fd").Length
+
+    let once () =
+        use map = PmemMapping.Create(path, 1L <<< 21)
+        map.Span[0] <- 1uy
+        map.Persist(0L, 1L)
+
+    once ()
+    let mappingsBefore, descriptorsBefore = mappings "", descriptors ()
+
+    for _ in 1..1000 do
+        once ()
+
+    printfn "%d %d %d" (mappings path) (mappings "" - mappingsBefore) (descriptors () - descriptorsBefore)
+
 let private table: Map<string, string -> unit> =
     Map
         [
@@ -74,6 +97,7 @@ let private table: Map<string, string -> unit> =
             "create-as-nobody", asNobody (fun path -> tell (fun () -> PmemMapping.Create(path, 4096L).Dispose()))
             "persist-between-marks", persistBetweenMarks
             "persist-over-a-hole", persistOverAHole
+            "map-a-thousand-times", mapAThousandTimes
         ]
 
 let run name path =

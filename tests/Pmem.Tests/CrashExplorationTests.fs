@@ -99,6 +99,39 @@ let private seesEverySecondState model (SmallTrace events) =
             else
                 set seen = expected)
 
+/// A recovery that rejects states by a hash of them: found wrong exactly where a state is rejected, and what is shown is
+/// such a state, and one that the shown events can leave.
+let private showsRejectedState model (SmallTrace events) =
+    let image = Array.zeroCreate sizeBytes
+
+    let accepts (state: byte[]) =
+        Array.fold (fun sum value -> sum * 31 + int value) 7 state % 3 <> 0
+
+    let recovery (memory: CrashedMemory) =
+        accepts (memory.ReadBytes(0L, sizeBytes))
+
+    let trace = events |> List.map (fun event -> RecordedEvent(event, "", 0))
+
+    if events.IsEmpty then
+        true
+    else
+        let report = CrashCheck.runTrace (under model) image trace recovery
+
+        if CrashStates.enumerate model image events |> List.forall accepts then
+            report.Verdict = CrashVerdict.Consistent
+        else
+            let found = report.Counterexample
+            let kept = [ for recorded in found.Events -> recorded.Event ]
+            let rest = Array.copy image
+
+            for store in found.Durable do
+                store.Bytes.Span.CopyTo(rest.AsSpan(int store.Range.Offset))
+
+            not (accepts (found.ToImage()))
+            && rest = found.ToImage()
+            && List.contains (found.ToImage()) (CrashStates.enumerate model image kept)
+            && List.forall (fun event -> List.contains event events) kept
+
 let private property count name body =
     Harness.propertyOf count name [ typeof<CrashArbitraries> ] body
 
@@ -121,4 +154,9 @@ let tests =
                     (Harness.cases 50 500)
                     $"{model}: the next recovery sees every state of a crash of recovery"
                     (seesEverySecondState model)
+
+                property
+                    (Harness.cases 200 2000)
+                    $"{model}: a rejected state is found, and shown with what leads to it"
+                    (showsRejectedState model)
         ]

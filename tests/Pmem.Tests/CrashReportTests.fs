@@ -46,6 +46,21 @@ let tests =
 
                 Expect.equal [ for store in found.Lost -> store.Range.Offset ] [ 64L ] "lost")
 
+            testCase "a store is lost also where the event after the crash would have made it durable" (fun () ->
+                let workload (memory: RecordedMemory) =
+                    memory.StoreInt64(64L, 42L)
+                    memory.StoreInt64(0L, 1L)
+                    memory.Persist(0L, 128L)
+
+                let recovery (memory: CrashedMemory) =
+                    memory.ReadInt64 0L = 0L || memory.ReadInt64 64L = 42L
+
+                let found =
+                    (CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 128) workload recovery).Counterexample
+
+                Expect.equal [ for store in found.Lost -> store.Range.Offset ] [ 64L ] "lost"
+                Expect.equal [ for store in found.Durable -> store.Range.Offset ] [ 0L ] "durable")
+
             testCase "the lost store is named where many before it matter" (fun () ->
                 let found =
                     (CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 1024) unordered logRecovered)
@@ -90,6 +105,7 @@ let tests =
             testCase "a torn store shows which part was lost" (fun () ->
                 let workload (memory: RecordedMemory) =
                     memory.Store(64L, ReadOnlySpan(Array.create 24 1uy))
+                    memory.Persist(64L, 24L)
 
                 let recovery (memory: CrashedMemory) =
                     memory.ReadInt64 64L = 0L || memory.ReadInt64 72L <> 0L
