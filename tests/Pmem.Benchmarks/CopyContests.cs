@@ -22,7 +22,8 @@ internal static unsafe class CopyContests
         return new Contest("write", Rival, size,
             n => { for (int i = 0; i < n; i++) map.Write(Arena.Slot(i, size), new ReadOnlySpan<byte>(source, (int)size)); },
             n => { for (int i = 0; i < n; i++) NativeLibPmem.MemCpyPersist(to + Arena.Slot(i, size), source, (nuint)size); },
-            LimitOf(size)) { BytesPerTurn = size };
+            LimitOf(size))
+        { BytesPerTurn = size };
     }
 
     /// <summary>As <see cref="Write"/>, but 13 bytes behind the start of a line.</summary>
@@ -34,7 +35,8 @@ internal static unsafe class CopyContests
         return new Contest("write, not aligned", Rival, size,
             n => { for (int i = 0; i < n; i++) map.Write(Arena.Slot(i, size + by) + by, new ReadOnlySpan<byte>(source, (int)size)); },
             n => { for (int i = 0; i < n; i++) NativeLibPmem.MemCpyPersist(to + Arena.Slot(i, size + by) + by, source, (nuint)size); },
-            size <= TargetUpTo ? 1.0 : null) { BytesPerTurn = size };
+            size <= TargetUpTo ? 1.0 : null)
+        { BytesPerTurn = size };
     }
 
     public static Contest Fill(Arena arena, long size)
@@ -44,7 +46,8 @@ internal static unsafe class CopyContests
         return new Contest("fill", Rival, size,
             n => { for (int i = 0; i < n; i++) map.Fill(Arena.Slot(i, size), size, 0x5A); },
             n => { for (int i = 0; i < n; i++) NativeLibPmem.MemSetPersist(to + Arena.Slot(i, size), 0x5A, (nuint)size); },
-            LimitOf(size)) { BytesPerTurn = size };
+            LimitOf(size))
+        { BytesPerTurn = size };
     }
 
     /// <summary>Half of the bytes overlap; every second turn goes the other way.</summary>
@@ -60,7 +63,8 @@ internal static unsafe class CopyContests
                 for (int i = 0; i < n; i++)
                     NativeLibPmem.MemMovePersist(at + Slot(i) + Up(i), at + Slot(i) + half - Up(i), (nuint)size);
             },
-            size <= TargetUpTo ? 1.0 : null) { BytesPerTurn = size };
+            size <= TargetUpTo ? 1.0 : null)
+        { BytesPerTurn = size };
 
         long Slot(int i) => Arena.Slot(i >> 1, size + half);
         long Up(int i) => (i & 1) == 0 ? half : 0;
@@ -101,7 +105,8 @@ internal static unsafe class CopyContests
         return new Contest("write", "bare stores", size,
             n => { for (int i = 0; i < n; i++) map.Write(0, new ReadOnlySpan<byte>(source, (int)size)); },
             n => { for (int i = 0; i < n; i++) BareStores(to, size); },
-            1 / 0.95) { BytesPerTurn = size };
+            1 / 0.95)
+        { BytesPerTurn = size };
     }
 
     /// <summary>Against a bare loop of non-temporal stores that reads the same source and ends in a fence.</summary>
@@ -112,7 +117,8 @@ internal static unsafe class CopyContests
         return new Contest("write", "bare copy", size,
             n => { for (int i = 0; i < n; i++) map.Write(0, new ReadOnlySpan<byte>(source, (int)size)); },
             n => { for (int i = 0; i < n; i++) BareStores(to, source, size); },
-            1 / 0.95) { BytesPerTurn = size };
+            1 / 0.95)
+        { BytesPerTurn = size };
     }
 
     /// <summary>Against a copy that nobody makes durable.</summary>
@@ -123,7 +129,8 @@ internal static unsafe class CopyContests
         return new Contest("write", "memcpy, not durable", size,
             n => { for (int i = 0; i < n; i++) map.Write(Arena.Slot(i, size), new ReadOnlySpan<byte>(source, (int)size)); },
             n => { for (int i = 0; i < n; i++) Buffer.MemoryCopy(source, to + Arena.Slot(i, size), size, size); },
-            null) { BytesPerTurn = size };
+            null)
+        { BytesPerTurn = size };
     }
 
     /// <summary>Against what .NET has: a memory-mapped file on the disk of the temporary files, and its Flush.</summary>
@@ -134,7 +141,8 @@ internal static unsafe class CopyContests
         return new Contest("write", "MemoryMappedFile + Flush", size,
             n => { for (int i = 0; i < n; i++) map.Write(Arena.Slot(i, size), new ReadOnlySpan<byte>(source, (int)size)); },
             n => { for (int i = 0; i < n; i++) arena.OnDisk.Write(Arena.Slot(i, size), source, size); },
-            null) { BytesPerTurn = size };
+            null)
+        { BytesPerTurn = size };
     }
 
     private static void BareStores(byte* to, long size)
