@@ -138,6 +138,8 @@ internal sealed unsafe class Copier
 
     private void CopyTemporal(byte* to, CopySource from, nuint length, CopyPlan plan)
     {
+        // The loop below fences with its last piece, and no bytes have none.
+        if (length == 0 && plan.Fences) _machine.Fence();
         bool isBackwards = from.MustGoBackwards(to, length);
         // Pieces end where lines end, so that no line is in two pieces.
         nuint first = Math.Min(PieceBytes - (nuint)to % PieceBytes, length);

@@ -5,6 +5,7 @@ open System
 open System.IO
 open Pmem
 open Pmem.Core
+open Pmem.Linux
 open Pmem.Testing
 
 /// Prints the kind and message of what the action throws, or "nothing".
@@ -63,6 +64,41 @@ let private persistOverAHole path =
     Posix.Unmap(NativeInterop.NativePtr.toNativeInt map.Pointer + 4096n, 4096un)
     tell (fun () -> map.Msync(0L, map.Length))
 
+/// Maps a file again and again while other threads map memory of their own, and looks whether theirs is left alone.
+let private mapBesideOthers path =
+    use file = PmemMapping.Create(path, 4L <<< 20, PmemMapOptions(Sparse = true))
+    let mutable isOver = false
+    let mutable foreign = 0
+
+    let mapOwn () =
+        let bytes = 2un <<< 20
+        let flags = SysMman.MapPrivate ||| SysMman.MapAnonymous
+
+        while not (Threading.Volatile.Read &isOver) do
+            let address =
+                SysMman.Map(0n, bytes, SysMman.ProtRead ||| SysMman.ProtWrite, flags, -1, 0L)
+
+            let memory = Span<byte>(address.ToPointer(), int bytes)
+            memory[0] <- 77uy
+            memory[1 <<< 20] <- 77uy
+            Threading.Thread.SpinWait 200
+
+            if memory[0] <> 77uy || memory[1 <<< 20] <> 77uy then
+                Threading.Interlocked.Increment &foreign |> ignore
+
+            SysMman.Unmap(address, bytes) |> ignore
+
+    let threads = [ for _ in 1..4 -> Threading.Thread mapOwn ]
+    threads |> List.iter (fun thread -> thread.Start())
+    let clock = Diagnostics.Stopwatch.StartNew()
+
+    while clock.ElapsedMilliseconds < 4000L do
+        (PmemMapping.Open path).Dispose()
+
+    Threading.Volatile.Write(&isOver, true)
+    threads |> List.iter (fun thread -> thread.Join())
+    printfn "%d of %O" foreign file.Length
+
 /// Prints how many mappings of the file, of anything, and how many descriptors a thousand cycles left behind.
 let private mapAThousandTimes path =
     let mappings (part: string) =
@@ -98,6 +134,7 @@ let private table: Map<string, string -> unit> =
             "persist-between-marks", persistBetweenMarks
             "persist-over-a-hole", persistOverAHole
             "map-a-thousand-times", mapAThousandTimes
+            "map-beside-others", mapBesideOthers
         ]
 
 let run name path =

@@ -245,6 +245,31 @@ let tests =
                     Expect.isLessThan counts[1] 100 "more mappings of any kind"
                     Expect.isLessThan counts[2] 5 "more descriptors")
 
+            testCase "maps over nothing that other threads map meanwhile"
+            <| fun () ->
+                Harness.inDirectory (fun directory ->
+                    let outcome = Child.run "map-beside-others" [ Path.Combine(directory, "f") ] []
+                    Expect.equal (outcome.ExitCode, outcome.Output.Trim()) (0, "0 of 4194304") outcome.Error)
+
+            testCase "a name that is given last is refused where somebody took it, and theirs stays"
+            <| fun () ->
+                Harness.inDirectory (fun directory ->
+                    let path = Path.Combine(directory, "f")
+
+                    let create length =
+                        try
+                            use map = PmemMapping.Create(path, length, PmemMapOptions(Exclusive = true))
+                            map.Span[0] <- 1uy
+                            1
+                        with :? PmemException as e when e.ErrorName = "EEXIST" ->
+                            0
+
+                    for _ in 1..50 do
+                        let winners = Array.Parallel.map create [| 4096L; 8192L; 12288L; 16384L |]
+                        Expect.equal (Array.sum winners) 1 "one made it"
+                        Expect.equal (File.ReadAllBytes(path)[0]) 1uy "and has it"
+                        File.Delete path)
+
             testCase "eight threads persist disjoint ranges"
             <| fun () ->
                 Harness.inDirectory (fun directory ->
