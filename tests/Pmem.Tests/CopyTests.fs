@@ -357,6 +357,16 @@ let private refusals =
 
                 for instruction in twin.Recorder.Take() do
                     Expect.equal instruction Fence (string flags))
+
+        testCase "a copy of nothing drains, whatever the threshold and the alignment" (fun () ->
+            for threshold in [ []; [ "PMEM_MOVNT_THRESHOLD", "0" ]; [ "PMEM_NO_MOVNT", "1" ] ] do
+                use twin = twin (platformWith 256 threshold) StoreGranularity.CacheLine true
+
+                for at in [ 0; 8; 13; 64 ] do
+                    Expect.isTrue (twin.Write(at, 0, 0, PmemCopy.None)) "write"
+                    Expect.equal (List.ofSeq (twin.Recorder.Take())) [ Fence ] $"write at {at}"
+                    Expect.isTrue (twin.Fill(at, 0, 1uy, PmemCopy.None)) "fill"
+                    Expect.equal (List.ofSeq (twin.Recorder.Take())) [ Fence ] $"fill at {at}")
     ]
 
 let private readOnly (span: Span<byte>) : ReadOnlySpan<byte> = Span.op_Implicit span

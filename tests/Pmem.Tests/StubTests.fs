@@ -67,7 +67,7 @@ let tests =
                         let start = NativeInterop.NativePtr.toNativeInt map.Pointer
 
                         for first, last in [ 0, 1; 0, 64; 64, 64; 128, 3 * page; 0, 20 * page ] do
-                            machine.WriteBack(start + nativeint first, start + nativeint last + 64n)
+                            machine.WriteBack(start + nativeint first, start + nativeint (max last (first + 64)))
 
                             machine.WriteBackAndFence(
                                 start + nativeint first,
