@@ -57,6 +57,34 @@ let private sameOnBoth (place: Place) (opened: unit -> Observed) =
                 observed.Mapping.Execute plan
                 Expect.equal (List.ofSeq (observed.Take())) (lowered observed.Mapping plan) (string plan)
 
+        testCase "copies, fills and moves as an array does, also when it is opened again"
+        <| fun () ->
+            let model = Array.zeroCreate<byte> 300_000
+            let random = Random 7
+            let anywhere length = random.Next(model.Length - length)
+
+            let change (map: PmemMapping) how length =
+                let source = Array.init length (fun _ -> byte (random.Next 256))
+                let written, moved, filled = anywhere length, anywhere length, anywhere length
+                source.CopyTo(model, written)
+                map.Write(int64 written, ReadOnlySpan source, how)
+                Array.Copy(model, written, model, moved, length)
+                map.Move(int64 moved, int64 written, int64 length, how)
+                Array.Fill(model, byte length, filled, length)
+                map.Fill(int64 filled, int64 length, byte length, how)
+
+            using (opened ()) (fun observed ->
+                observed.Mapping.Fill(0L, model.LongLength, 0uy)
+
+                for how in [ PmemCopy.None; PmemCopy.NonTemporal; PmemCopy.Temporal; PmemCopy.NoDrain ] do
+                    for length in [ 1; 8; 63; 64; 300; 4096; 70_000 ] do
+                        change observed.Mapping how length
+
+                observed.Mapping.Drain())
+
+            use again = opened ()
+            Expect.isTrue (again.Mapping.GetReadOnlySpan(0L, model.Length).SequenceEqual(ReadOnlySpan model)) "bytes"
+
         testCase "keeps what was persisted"
         <| fun () ->
             let bytes = Array.init 70_000 (fun i -> byte (i * 7))

@@ -19,6 +19,7 @@ let private tests =
         SampleTests.tests
         CopyPlanTests.tests
         CopyTests.tests
+        CopyRefusalTests.tests
         CopyOracleTests.tests
         DocumentTests.tests
         Litmus.tests
