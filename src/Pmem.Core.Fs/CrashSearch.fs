@@ -153,7 +153,7 @@ type internal Explorer(subject: Subject, random: RandomNumbers voption, repeats:
         isDone
 
     /// Crashes a recovery run at each of its points. A point that comes before the first choice that is new was visited
-    /// by an earlier run.
+    /// by an earlier run; the end of a run was not: an earlier one may have gone on from there.
     member private explorer.CrashRun(situation, script, run, log, limit, crashesLeft, found) =
         let mutable isDone = true
         let changed = script.Changed
@@ -161,7 +161,7 @@ type internal Explorer(subject: Subject, random: RandomNumbers voption, repeats:
         CrashPoints.walk options.Model run.Trace (fun point durability promised ->
             let known = min point (run.Trace.Count - 1)
 
-            if run.ChoicesAt[known] > changed then
+            if point = run.Trace.Count || run.ChoicesAt[known] > changed then
                 let crashed = next situation run log point durability promised
                 let script = Script random
 
