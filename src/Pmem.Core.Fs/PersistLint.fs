@@ -11,7 +11,7 @@ type PersistDiagnostic =
     | NotDrained of Store: TracedStore
     /// Lines that were flushed already, with no store and no drain since: the second flush costs time for nothing.
     | FlushedTwice of Flush: TracedFlush
-    /// A flush without anything to write back: no line of it was stored to since it was last durable.
+    /// A flush without anything to write back: no line of it has a store that needs one and had none.
     | FlushedClean of Flush: TracedFlush
     /// A store that another overwrote before it was durable: one of the two was for nothing, or an order is missing.
     | OverwrittenBeforeDurable of Store: TracedStore * By: TracedStore
@@ -39,7 +39,7 @@ type PersistDiagnostic =
         | FlushedClean flush ->
             String.Concat(
                 flush.ToString(),
-                " flushes nothing: no line of it was stored to since it was last durable. Check the range, or leave it out."
+                " flushes nothing: no line of it has a store that still needs a flush. Check the range, or leave it out."
             )
         | OverwrittenBeforeDurable(store, by) ->
             String.Concat(
@@ -98,10 +98,27 @@ type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEven
 
         stores.RemoveAll(fun store -> range.Contains store.Range) |> ignore
 
+    /// A store that is durable at once takes along what was stored to its words before it.
+    let settleWords (words: ByteRange) (stores: List<PendingStore>) =
+        for store in stores.ToArray() do
+            if store.Range.Overlaps words then
+                stores.Remove store |> ignore
+
+                for first, last in [ store.Range.Offset, words.Offset; words.End, store.Range.End ] do
+                    if first < last then
+                        stores.Add(PendingStore(store.Index, ByteRange(first, last - first), store.IsNonTemporal))
+
     let store index offset (length: int64) isNonTemporal =
         let whole = ByteRange(offset, length)
 
-        if length > 0L && not (Model.isDurableAtOnce model isNonTemporal) then
+        if length > 0L && Model.isDurableAtOnce model isNonTemporal then
+            let words = whole.AlignOut Atom.SizeBytes
+
+            for unit in unitsOf words do
+                match pending.TryGetValue unit with
+                | true, stores -> settleWords words stores
+                | _ -> ()
+        elif length > 0L then
             for unit in unitsOf whole do
                 let range = whole.Intersect(ByteRange(unit * unitBytes, unitBytes))
                 let stores = pendingIn unit
@@ -109,8 +126,9 @@ type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEven
                 stores.Add(PendingStore(index, range, isNonTemporal))
                 flushed.Remove unit |> ignore
 
-    let hasUnflushed unit =
-        (pendingIn unit).Exists(fun store -> not store.IsFlushed && not store.IsNonTemporal)
+    /// CLFLUSH makes durable what went past the cache too.
+    let hasUnflushed kind unit =
+        (pendingIn unit).Exists(fun store -> not store.IsFlushed && (kind = Clflush || not store.IsNonTemporal))
 
     let writeBack index kind (range: ByteRange) =
         let units = unitsOf range
@@ -119,12 +137,12 @@ type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEven
         if again.Length > 0 then
             for lines in FlushPlan.Of(again |> Array.map (fun unit -> ByteRange(unit * unitBytes, unitBytes))).Ranges do
                 found.Add(FlushedTwice(flushOf index lines))
-        elif not (Array.exists hasUnflushed units) then
+        elif not (Array.exists (hasUnflushed kind) units) then
             found.Add(FlushedClean(flushOf index range))
 
         for unit in units do
             if kind = Clflush then
-                pendingIn(unit).RemoveAll(fun store -> not store.IsNonTemporal) |> ignore
+                pendingIn(unit).Clear()
             else
                 flushed.Add unit |> ignore
 
@@ -140,7 +158,11 @@ type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEven
     let sync index (range: ByteRange) =
         let units = unitsOf range
 
-        if not (Array.exists (fun unit -> pendingIn(unit).Count > 0) units) then
+        // Under Eadr msync is called for, if at all, to fence.
+        if
+            model <> PersistencyModel.Eadr
+            && not (Array.exists (fun unit -> pendingIn(unit).Count > 0) units)
+        then
             found.Add(FlushedClean(flushOf index range))
 
         for unit in units do
@@ -154,12 +176,7 @@ type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEven
         | Trace.AnyStore(offset, bytes, isNonTemporal) -> store index offset (int64 bytes.Length) isNonTemporal
         | Execute Fence when Model.hasLines model -> fence ()
         | Execute(SyncPages range) when not range.IsEmpty -> sync index (range.AlignOut Model.PageBytes)
-        | Execute(WriteBack(kind, range)) when
-            Model.hasLines model
-            && model <> PersistencyModel.Eadr
-            && kind <> NoWriteBack
-            && not range.IsEmpty
-            ->
+        | Execute(WriteBack(kind, range)) when Model.needsWriteBack model && kind <> NoWriteBack && not range.IsEmpty ->
             writeBack index kind (CacheLine.cover range)
         | _ -> ()
 
