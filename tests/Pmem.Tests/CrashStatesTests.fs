@@ -3,6 +3,7 @@
 module Pmem.Tests.CrashStatesTests
 
 open System
+open System.Diagnostics
 open Expecto
 open Pmem.Core
 open Pmem.Tests.CrashGenerators
@@ -183,6 +184,20 @@ let tests =
                 models
                 |> List.forall (fun model ->
                     isSubset (states model events) (states model (List.filter isStore events))))
+
+            testCase "stores that go back and forth are listed as the contents that they leave" (fun () ->
+                let stores =
+                    [
+                        for line in 0L .. 8L do
+                            for value in [ 1uy; 0uy; 1uy; 0uy ] do
+                                Store(64L * line, [| value |])
+                    ]
+
+                for model in [ PersistencyModel.X86; PersistencyModel.Relaxed ] do
+                    let clock = Stopwatch.StartNew()
+                    let states = CrashStates.enumerate model (Array.zeroCreate 1024) stores
+                    Expect.equal states.Length 512 "0 or 1 in each line"
+                    Expect.isLessThan clock.Elapsed (TimeSpan.FromSeconds 1.0) (string model))
 
             property
                 "the contents before and, after the stores, the contents then are states"
