@@ -57,13 +57,26 @@ type internal Script(random: RandomNumbers voption) =
     /// The first choice that this run makes otherwise than the run before it; -1 in the first.
     member _.Changed = changed
 
-    /// A number that two runs share only where they read and stored the same so far.
+    /// A number that two runs share only where they read, stored, flushed, drained and promised the same so far.
     member _.History = history
 
-    member _.Note(range: ByteRange, isStore: bool, bytes: ReadOnlySpan<byte>) =
-        let mix (value: uint64) =
-            history <- (history ^^^ value) * 0x100000001B3UL
-            history <- history ^^^ (history >>> 29)
+    member private _.Mix(value: uint64) =
+        history <- (history ^^^ value) * 0x100000001B3UL
+        history <- history ^^^ (history >>> 29)
+
+    member script.Note(call: PersistEvent) =
+        match call with
+        | Execute(WriteBack(_, range)) ->
+            script.Mix 3UL
+            script.Mix(uint64 range.Offset)
+            script.Mix(uint64 range.Length)
+        | Acknowledge operation ->
+            script.Mix 4UL
+            script.Mix(uint64 operation)
+        | _ -> script.Mix 5UL
+
+    member script.Note(range: ByteRange, isStore: bool, bytes: ReadOnlySpan<byte>) =
+        let mix (value: uint64) = script.Mix value
 
         mix (uint64 range.Offset)
         mix (uint64 range.Length)
@@ -131,7 +144,7 @@ type internal RecoveryRun =
 /// Thrown out of a recovery that has had its accesses.
 [<Sealed>]
 type internal LoopException() =
-    inherit Exception("Recovery has reached the bound on its reads and stores.")
+    inherit Exception("Recovery has reached the bound on its accesses.")
 
 /// Counts and remembers accesses.
 [<Sealed>]
@@ -141,6 +154,13 @@ type internal Watch(bound: int64, script: Script) =
 
     let trail = Queue<Access>()
     let mutable accesses = 0L
+    let mutable shownOf = 0L
+
+    let count () =
+        accesses <- accesses + 1L
+
+        if accesses > bound then
+            raise (LoopException())
 
     member _.HasLooped = accesses > bound
     member _.Accesses = accesses
@@ -148,19 +168,21 @@ type internal Watch(bound: int64, script: Script) =
     /// The last reads and stores in words; what a loop repeats once.
     member _.Trail =
         [|
-            if accesses > int64 trail.Count then
+            if shownOf > int64 trail.Count then
                 "…"
 
             for repeated in trail |> Seq.map (fun access -> access.ToString()) |> Seq.distinct do
                 repeated
         |]
 
+    /// A flush, a drain or a promise.
+    member _.Visit(call: PersistEvent) =
+        count ()
+        script.Note call
+
     member _.Visit(range, isStore, bytes: ReadOnlyMemory<byte>) =
-        accesses <- accesses + 1L
-
-        if accesses > bound then
-            raise (LoopException())
-
+        shownOf <- shownOf + 1L
+        count ()
         script.Note(range, isStore, bytes.Span)
 
         if trail.Count = shown then
@@ -190,6 +212,8 @@ type internal CrashedBacking(source: Source, script: Script, log: List<Narrowing
 
     member val ChoicesAt = List<int>()
     member val NarrowingsAt = List<int>()
+
+    override _.Called call = watch.Visit call
 
     override backing.Recording() =
         backing.ChoicesAt.Add script.Position

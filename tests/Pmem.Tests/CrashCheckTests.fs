@@ -204,6 +204,30 @@ let private badInput =
                     "The recovery is not deterministic"
                     "said")
 
+            testCase "a recovery whose flushes, drains or promises are not deterministic" (fun () ->
+                for call in
+                    [
+                        fun (memory: CrashedMemory) -> memory.Persist(0L, 8L)
+                        fun memory -> memory.Flush(0L, 8L)
+                        fun memory -> memory.Drain()
+                        fun memory -> memory.Acknowledge 1L
+                    ] do
+                    let mutable calls = 0
+
+                    let recovery (memory: CrashedMemory) =
+                        calls <- calls + 1
+                        memory.StoreInt64(0L, 7L)
+
+                        if calls % 3 = 0 then
+                            call memory
+
+                        true
+
+                    Expect.stringContains
+                        (message (fun () -> run (log 2L) recovery))
+                        "The recovery is not deterministic"
+                        "said")
+
             testCase "a trace that is empty or leaves the memory" (fun () ->
                 let runTrace events =
                     CrashCheck.runTrace CrashCheckOptions.Default (Array.zeroCreate 64) events logRecovered
