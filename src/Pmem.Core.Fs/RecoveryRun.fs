@@ -51,6 +51,9 @@ type internal Script(random: RandomNumbers voption) =
     /// Whether recovery, or one after it, rejected a path.
     member val WasRejected = false with get, set
 
+    /// Whether crashes of a recovery on this path were sampled, not all explored: there is more to find on it.
+    member val WasSampled = false with get, set
+
     /// Choices so far in this run.
     member _.Position = position
 
@@ -94,11 +97,12 @@ type internal Script(random: RandomNumbers voption) =
         hasStrayed <- false
 
     /// On to the next path; false where there is none.
-    member _.Advance() =
+    member script.Advance() =
         if random.IsSome then
-            let hadChoices = taken.Count > 0
+            let hasMore = taken.Count > 0 || script.WasSampled
             taken.Clear()
-            hadChoices
+            script.WasSampled <- false
+            hasMore
         else
             while taken.Count > 0
                   && taken[taken.Count - 1].Chosen = taken[taken.Count - 1].Count - 1 do
