@@ -290,6 +290,51 @@ let tests =
                     "A.cs:1 flush 0+64 flushes nothing: no line of it has a store that still needs a flush. Check the range, or leave it out."
                 ]
 
+            let everything = ByteRange.create 0L Int64.MaxValue
+
+            trace
+                "a flush of everything"
+                x86
+                [
+                    Store(0L, bytes 2)
+                    Store(Int64.MaxValue - 2L, bytes 2)
+                    Execute(WriteBack(Clwb, everything))
+                    Store(128L, bytes 2)
+                    Execute(WriteBack(Clwb, ByteRange.create 64L 128L))
+                    Execute Fence
+                ]
+                [
+                    "A.cs:1 flush 64+64 flushes again what was flushed already and not stored to since: leave one of the two out."
+                ]
+
+            trace
+                "an msync of everything"
+                PersistencyModel.PageCache
+                [
+                    Store(0L, bytes 2)
+                    Store(Int64.MaxValue - 2L, bytes 2)
+                    Execute(SyncPages everything)
+                    Store(0L, bytes 2)
+                    Execute(SyncPages everything)
+                ]
+                []
+
+            testCase "a store without bytes" (fun () ->
+                let events = [ Store(0L, bytes 1); Store(0L, Unchecked.defaultof<byte[]>) ]
+                let recorded = [ for event in events -> RecordedEvent(event, "", 0) ]
+
+                for check in
+                    [
+                        fun () -> PersistLint.check x86 recorded |> ignore
+                        fun () -> CrashStates.enumerate x86 (bytes 8) events |> ignore
+                        fun () ->
+                            CrashCheck.runTrace CrashCheckOptions.Default (bytes 8) recorded (fun _ -> true)
+                            |> ignore
+                    ] do
+                    Expect.throwsC check (fun error ->
+                        Expect.equal (error.GetType()) typeof<ArgumentNullException> "kind"
+                        Expect.stringContains error.Message "Event 1 is a store whose bytes are null" "said"))
+
             testCase "CLFLUSH needs no drain" (fun () ->
                 let events =
                     [ Store(0L, bytes 8); Execute(WriteBack(Clflush, ByteRange.create 0L 64L)) ]
