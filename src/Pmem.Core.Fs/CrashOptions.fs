@@ -81,7 +81,7 @@ type CrashCheckOptions
     /// How many times recovery itself is crashed, one crash in each next recovery: 0 for never.
     member _.RecoveryCrashes = recoveryCrashes
 
-    /// The most reads and stores of one recovery run; what goes on is held to loop.
+    /// The most accesses of one recovery run, flushes, drains and promises included; what goes on is held to loop.
     member _.AccessBound = accessBound
 
     /// Called with the progress after each crash point, on the caller's thread.
@@ -113,7 +113,8 @@ type CrashCheckOptions
         atLeast 0L (nameof crashes) (int64 crashes) "Recovery is crashed 0 times or more."
         CrashCheckOptions(model, budget, strategy, crashes, accessBound, progress, cancellation)
 
-    /// <summary>With at most this many reads and stores in one recovery run.</summary>
+    /// <summary>With at most this many accesses in one recovery run: reads, stores, flushes, drains and
+    /// promises.</summary>
     /// <exception cref="T:System.ArgumentOutOfRangeException">It is less than 1.</exception>
     member _.WithAccessBound(accesses: int64) =
         atLeast 1L (nameof accesses) accesses "The bound is at least one access."

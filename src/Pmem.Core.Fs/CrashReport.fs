@@ -28,7 +28,7 @@ type RecoveryFailure =
     | ReturnedFalse
     /// It threw.
     | Threw of Exception: exn
-    /// It had not ended after so many reads and stores.
+    /// It had not ended after so many accesses: reads, stores, flushes, drains and promises.
     | Looped of Accesses: int64
 
     /// In words.
@@ -37,7 +37,7 @@ type RecoveryFailure =
         | ReturnedFalse -> "Recovery returned false."
         | Threw error -> String.Concat("Recovery threw ", error.GetType().Name, ": ", error.Message)
         | Looped accesses ->
-            String.Concat("Recovery loops: it had not ended after ", Words.number accesses, " reads and stores.")
+            String.Concat("Recovery loops: it had not ended after ", Words.number accesses, " accesses.")
 
 /// What recovery did to memory: the bytes that a read returned, or that it stored.
 [<Sealed; AllowNullLiteral(false)>]

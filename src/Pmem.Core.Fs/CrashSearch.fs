@@ -120,9 +120,11 @@ type internal Explorer(subject: Subject, random: RandomNumbers voption, repeats:
     /// Whether paths were left out that no script remembers.
     member _.HasSampled = hasSampled
 
-    /// Runs paths until one is rejected, all are done, or the runs are at the limit; where they are, the script stays at
-    /// the path to go on with. Returns whether all were done.
-    member explorer.Explore(situation, script: Script, limit: int64, crashesLeft: int, found: Finding -> unit) : bool =
+    /// Runs paths, or one, until one is rejected, all are done, or the runs are at the limit; where they are, the script
+    /// stays at the path to go on with. Returns whether all were done.
+    member explorer.Explore
+        (situation, script: Script, limit: int64, crashesLeft: int, isOnce: bool, found: Finding -> unit)
+        : bool =
         let mutable isDone = false
         let mutable isStopped = false
 
@@ -143,35 +145,42 @@ type internal Explorer(subject: Subject, random: RandomNumbers voption, repeats:
                     found { Situation = situation; Layers = layers; Run = run; Failure = failure }
 
                     isStopped <- true
-                | ValueNone when crashesLeft > 0 && run.HasStores ->
-                    if explorer.CrashRun(situation, script, run, log, limit, crashesLeft, found) then
-                        isDone <- not (script.Advance())
-                    else
-                        isStopped <- true
-                | ValueNone -> isDone <- not (script.Advance())
+                | ValueNone when
+                    crashesLeft > 0
+                    && run.HasStores
+                    && not (explorer.CrashRun(situation, script, run, log, limit, crashesLeft, found))
+                    ->
+                    isStopped <- true
+                | ValueNone ->
+                    isDone <- not (script.Advance())
+                    isStopped <- isOnce
 
         isDone
 
     /// Crashes a recovery run at each of its points. A point that comes before the first choice that is new was visited
-    /// by an earlier run.
-    member private explorer.CrashRun(situation, script, run, log, limit, crashesLeft, found) =
+    /// by an earlier run; the end of a run was not: an earlier one may have gone on from there.
+    member private explorer.CrashRun(situation, script: Script, run, log, limit, crashesLeft, found) =
         let mutable isDone = true
         let changed = script.Changed
 
         CrashPoints.walk options.Model run.Trace (fun point durability promised ->
             let known = min point (run.Trace.Count - 1)
 
-            if run.ChoicesAt[known] > changed then
+            if point = run.Trace.Count || run.ChoicesAt[known] > changed then
                 let crashed = next situation run log point durability promised
-                let script = Script random
+                let inner = Script random
 
                 // At random one path is taken for each crash of recovery: the samples are spread, not spent on the first.
-                if random.IsSome && runs < limit then
-                    let explored = explorer.Explore(crashed, script, runs + 1L, crashesLeft - 1, found)
-                    hasSampled <- hasSampled || not explored
-                    isDone <- not script.WasRejected
+                if random.IsSome then
+                    if not (explorer.Explore(crashed, inner, limit, crashesLeft - 1, true, found)) then
+                        hasSampled <- true
+                        script.WasSampled <- true
+
+                    isDone <- not inner.WasRejected
                 else
-                    isDone <- explorer.Explore(crashed, script, limit, crashesLeft - 1, found)
+                    isDone <- explorer.Explore(crashed, inner, limit, crashesLeft - 1, false, found)
+
+                script.WasRejected <- inner.WasRejected
 
             isDone)
 
@@ -238,6 +247,7 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
                 script,
                 limit left,
                 options.RecoveryCrashes,
+                false,
                 (fun found -> finding <- ValueSome found)
             )
 
@@ -268,10 +278,7 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
         pass true
 
         // What the early points did not need of their share is left for those that need more.
-        while finding.IsNone
-              && scripts.Count > 0
-              && explorer.Runs < options.Budget
-              && random.IsNone do
+        while finding.IsNone && scripts.Count > 0 && explorer.Runs < options.Budget do
             pass false
 
         {

@@ -110,7 +110,14 @@ type internal CrashShrink(subject: Subject, events: RecordedEvent[], finding: Fi
 
         let limit = explorer.Runs + mostRunsOfOne
 
-        explorer.Explore(situation, Script ValueNone, limit, crashes, (fun finding -> found <- ValueSome finding))
+        explorer.Explore(
+            situation,
+            Script ValueNone,
+            limit,
+            crashes,
+            false,
+            (fun finding -> found <- ValueSome finding)
+        )
         |> ignore
 
         found

@@ -1,6 +1,7 @@
 namespace Pmem.Core
 
 open System
+open System.Buffers.Binary
 open System.Collections.Generic
 
 /// Every value once: takes the first, then, each time it is advanced, the next in depth-first order.
@@ -60,28 +61,61 @@ module internal Images =
 
         result
 
-    /// Calls with every image at a crash point, some more than once, while that returns true.
-    let atPoint (image: byte[]) (durability: Durability) (visit: byte[] -> bool) =
-        let settled = settled image durability
-
-        let pending =
-            durability.Pending.Values
-            |> Seq.collect (Seq.map (fun piece -> piece.Atom))
-            |> Seq.distinct
-            |> Seq.toArray
-
+    /// The distinct contents of words whose stores may be in order; calls before each that it tries.
+    let private contentsOf (image: byte[]) durability (atoms: int64[]) (trying: unit -> unit) =
         let choices = EveryChoice()
+        let found = HashSet<byte[]>(ImageComparer())
         let mutable goesOn = true
 
         while goesOn do
+            trying ()
             let layer = LazyLayer(0, durability, FlatSource image, List())
-            let result = Array.copy settled
+            let contents = Array.zeroCreate (atoms.Length * 8)
 
-            for atom in pending do
-                let value = layer.ReadAtom(atom, ~~~0UL, choices)
-                write result atom { Value = value; Mask = ~~~0UL }
+            for i in 0 .. atoms.Length - 1 do
+                let value = layer.ReadAtom(atoms[i], ~~~0UL, choices)
+                BinaryPrimitives.WriteUInt64LittleEndian(contents.AsSpan(8 * i), value)
 
-            goesOn <- visit result && choices.Advance()
+            found.Add contents |> ignore
+            goesOn <- choices.Advance()
+
+        Seq.toArray found
+
+    /// The pending words in groups that do not depend on each other: units, or words where units keep no order.
+    let private groups (durability: Durability) =
+        let atoms =
+            durability.Pending.Values
+            |> Seq.map (Seq.map (fun piece -> piece.Atom) >> Seq.distinct >> Seq.toArray)
+            |> Seq.toArray
+
+        if Model.keepsUnitOrder durability.Model then
+            atoms
+        else
+            Array.collect (Array.map Array.singleton) atoms
+
+    /// Calls with every image at a crash point.
+    let atPoint (image: byte[]) (durability: Durability) (trying: unit -> unit) (visit: byte[] -> unit) =
+        let groups = groups durability
+
+        let contents =
+            groups |> Array.map (fun atoms -> contentsOf image durability atoms trying)
+
+        let current = settled image durability
+
+        let rec choose group =
+            if group = groups.Length then
+                visit (Array.copy current)
+            else
+                for chosen in contents[group] do
+                    let atoms = groups[group]
+
+                    for i in 0 .. atoms.Length - 1 do
+                        let value = BinaryPrimitives.ReadUInt64LittleEndian(ReadOnlySpan(chosen, 8 * i, 8))
+                        write current (atoms[i]) { Value = value; Mask = ~~~0UL }
+
+                    choose (group + 1)
+
+        choose 0
 
 /// Every state that a power failure can leave behind.
 module CrashStates =
@@ -125,23 +159,26 @@ module CrashStates =
         let states = List<byte[]>()
         let mutable visits = 0
 
-        let visit state =
+        let trying () =
             visits <- visits + 1
+
+            if visits > MaxVisits then
+                explode model
+
+        let visit state =
+            trying ()
 
             if seen.Add state then
                 states.Add state
 
             if
-                visits > MaxVisits
-                || states.Count > MaxStates
+                states.Count > MaxStates
                 || int64 states.Count * int64 image.Length > MaxTotalBytes
             then
                 explode model
 
-            true
-
         CrashPoints.walk model trace (fun _ durability _ ->
-            Images.atPoint image durability visit
+            Images.atPoint image durability trying visit
             true)
 
         List.ofSeq states
@@ -152,7 +189,7 @@ module CrashStates =
     /// <exception cref="T:System.InvalidOperationException">There are too many states to list.</exception>
     let ofProgram (model: PersistencyModel) (image: byte[]) (program: PersistProgram) =
         let memory = RecordedMemory(image, model)
-        program.RunOn memory
+        program.RunOn(memory, "", 0)
         enumerate model image (memory.Trace |> Seq.map (fun recorded -> recorded.Event))
 
 /// <summary>Every state that a power failure can leave behind.</summary>

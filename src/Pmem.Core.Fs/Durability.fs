@@ -239,7 +239,7 @@ type internal Durability(model: PersistencyModel) =
 
         match event with
         | Store(offset, bytes) when Model.isDurableAtOnce model false -> store index offset bytes forced
-        | Execute(WriteBack(Clflush, range)) when Model.hasLines model ->
+        | Execute(WriteBack(Clflush, range)) when Model.needsWriteBack model ->
             Array.iter (select (fun _ -> true) forced) (unitsIn (CacheLine.cover range))
         | Execute Fence when Model.hasLines model ->
             Array.iter (select byFence forced) (Array.sort (Seq.toArray awaiting))

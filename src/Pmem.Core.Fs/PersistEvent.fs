@@ -186,8 +186,23 @@ module internal Trace =
         | Execute Fence
         | Acknowledge _ -> true
 
+    /// Refuses a store without an array.
+    let requireBytes (events: IReadOnlyList<RecordedEvent>) =
+        for i in 0 .. events.Count - 1 do
+            match events[i].Event with
+            | AnyStore(_, bytes, _) when obj.ReferenceEquals(bytes, null) ->
+                raise (
+                    ArgumentNullException(
+                        nameof events,
+                        String.Concat("Event ", Words.number (int64 i), " is a store whose bytes are null.")
+                    )
+                )
+            | _ -> ()
+
     /// Refuses a trace that touches what is not there. Flushes may reach to the end of the last page.
     let check (sizeBytes: int64) (events: IReadOnlyList<RecordedEvent>) =
+        requireBytes events
+
         for i in 0 .. events.Count - 1 do
             if not (isWithin sizeBytes events[i].Event) then
                 raise (

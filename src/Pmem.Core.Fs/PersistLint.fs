@@ -11,7 +11,7 @@ type PersistDiagnostic =
     | NotDrained of Store: TracedStore
     /// Lines that were flushed already, with no store and no drain since: the second flush costs time for nothing.
     | FlushedTwice of Flush: TracedFlush
-    /// A flush without anything to write back: no line of it was stored to since it was last durable.
+    /// A flush without anything to write back: no line of it has a store that needs one and had none.
     | FlushedClean of Flush: TracedFlush
     /// A store that another overwrote before it was durable: one of the two was for nothing, or an order is missing.
     | OverwrittenBeforeDurable of Store: TracedStore * By: TracedStore
@@ -39,7 +39,7 @@ type PersistDiagnostic =
         | FlushedClean flush ->
             String.Concat(
                 flush.ToString(),
-                " flushes nothing: no line of it was stored to since it was last durable. Check the range, or leave it out."
+                " flushes nothing: no line of it has a store that still needs a flush. Check the range, or leave it out."
             )
         | OverwrittenBeforeDurable(store, by) ->
             String.Concat(
@@ -58,20 +58,93 @@ type internal PendingStore(index: int, range: ByteRange, isNonTemporal: bool) =
     member val IsFlushed = false with get, set
     member val IsOverwritten = false with get, set
 
+/// Lines that were flushed.
+[<Sealed>]
+type internal FlushedLines() =
+    /// Longer ranges are kept as they are, not line by line.
+    let mostLines = 4096L
+
+    let single = HashSet<int64>()
+    let long = List<ByteRange>()
+
+    let linesOf (range: ByteRange) =
+        seq { CacheLine.indexOf range.Offset .. CacheLine.indexOf (range.End - 1L) }
+
+    let rangeOf line =
+        let first = line * CacheLine.SizeBytes
+        ByteRange(first, min CacheLine.SizeBytes (Int64.MaxValue - first))
+
+    member _.Clear() =
+        single.Clear()
+        long.Clear()
+
+    member _.Add(range: ByteRange) =
+        if CacheLine.countOf range > mostLines then
+            long.Add range
+        else
+            single.UnionWith(linesOf range)
+
+    /// A range of whole lines is not flushed any more.
+    member _.Remove(range: ByteRange) =
+        for line in linesOf range do
+            single.Remove line |> ignore
+
+        for i in long.Count - 1 .. -1 .. 0 do
+            let flushed = long[i]
+
+            if flushed.Overlaps range then
+                long.RemoveAt i
+
+                for first, last in [ flushed.Offset, range.Offset; range.End, flushed.End ] do
+                    if first < last then
+                        long.Add(ByteRange(first, last - first))
+
+    /// The parts of a range of whole lines that are flushed. They may overlap.
+    member _.In(range: ByteRange) =
+        [|
+            if CacheLine.countOf range <= int64 single.Count then
+                for line in linesOf range do
+                    if single.Contains line then
+                        rangeOf line
+            else
+                for line in single do
+                    if range.Overlaps(rangeOf line) then
+                        rangeOf line
+
+            for flushed in long do
+                if flushed.Overlaps range then
+                    flushed.Intersect range
+        |]
+
 /// Goes through a trace once, with the stores that are not durable yet at hand, by unit.
 [<Sealed>]
 type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEvent>) =
     let unitBytes = Model.unitBytes model
     let pending = Dictionary<int64, List<PendingStore>>()
 
-    /// Units flushed, with no drain and no store since.
-    let flushed = HashSet<int64>()
+    /// Lines flushed, with no drain and no store since.
+    let flushed = FlushedLines()
     let found = List<PersistDiagnostic>()
 
+    /// The last unit is not whole.
+    let rangeOf unit =
+        let first = unit * unitBytes
+        ByteRange(first, min unitBytes (Int64.MaxValue - first))
+
+    /// The units of a store.
     let unitsOf (range: ByteRange) =
         [|
             for unit in range.Offset / unitBytes .. (range.End - 1L) / unitBytes -> unit
         |]
+
+    /// The units of a range in which something is pending. A flush may be far longer than what was stored in it.
+    let pendingUnits (range: ByteRange) =
+        if range.Length / unitBytes < int64 pending.Count then
+            unitsOf range |> Array.filter pending.ContainsKey
+        else
+            Seq.filter (fun unit -> range.Overlaps(rangeOf unit)) pending.Keys
+            |> Seq.sort
+            |> Seq.toArray
 
     let pendingIn unit =
         match pending.TryGetValue unit with
@@ -98,36 +171,55 @@ type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEven
 
         stores.RemoveAll(fun store -> range.Contains store.Range) |> ignore
 
+    /// A store that is durable at once takes along what was stored to its words before it.
+    let settleWords (words: ByteRange) (stores: List<PendingStore>) =
+        for store in stores.ToArray() do
+            if store.Range.Overlaps words then
+                stores.Remove store |> ignore
+
+                for first, last in [ store.Range.Offset, words.Offset; words.End, store.Range.End ] do
+                    if first < last then
+                        stores.Add(PendingStore(store.Index, ByteRange(first, last - first), store.IsNonTemporal))
+
     let store index offset (length: int64) isNonTemporal =
         let whole = ByteRange(offset, length)
 
-        if length > 0L && not (Model.isDurableAtOnce model isNonTemporal) then
+        if length > 0L && Model.isDurableAtOnce model isNonTemporal then
+            let words = whole.AlignOut Atom.SizeBytes
+
+            for unit in unitsOf words do
+                match pending.TryGetValue unit with
+                | true, stores -> settleWords words stores
+                | _ -> ()
+        elif length > 0L then
             for unit in unitsOf whole do
-                let range = whole.Intersect(ByteRange(unit * unitBytes, unitBytes))
+                let range = whole.Intersect(rangeOf unit)
                 let stores = pendingIn unit
                 overwrite index range stores
                 stores.Add(PendingStore(index, range, isNonTemporal))
-                flushed.Remove unit |> ignore
+                flushed.Remove(rangeOf unit)
 
-    let hasUnflushed unit =
-        (pendingIn unit).Exists(fun store -> not store.IsFlushed && not store.IsNonTemporal)
+    /// CLFLUSH makes durable what went past the cache too.
+    let hasUnflushed kind unit =
+        (pendingIn unit).Exists(fun store -> not store.IsFlushed && (kind = Clflush || not store.IsNonTemporal))
 
     let writeBack index kind (range: ByteRange) =
-        let units = unitsOf range
-        let again = units |> Array.filter flushed.Contains
+        let units = pendingUnits range
+        let again = flushed.In range
 
         if again.Length > 0 then
-            for lines in FlushPlan.Of(again |> Array.map (fun unit -> ByteRange(unit * unitBytes, unitBytes))).Ranges do
+            for lines in FlushPlan.Of(again).Ranges do
                 found.Add(FlushedTwice(flushOf index lines))
-        elif not (Array.exists hasUnflushed units) then
+        elif not (Array.exists (hasUnflushed kind) units) then
             found.Add(FlushedClean(flushOf index range))
+
+        if kind <> Clflush then
+            flushed.Add range
 
         for unit in units do
             if kind = Clflush then
-                pendingIn(unit).RemoveAll(fun store -> not store.IsNonTemporal) |> ignore
+                pendingIn(unit).Clear()
             else
-                flushed.Add unit |> ignore
-
                 for store in pendingIn unit do
                     store.IsFlushed <- not store.IsNonTemporal
 
@@ -138,9 +230,13 @@ type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEven
             stores.RemoveAll(fun store -> store.IsFlushed || store.IsNonTemporal) |> ignore
 
     let sync index (range: ByteRange) =
-        let units = unitsOf range
+        let units = pendingUnits range
 
-        if not (Array.exists (fun unit -> pendingIn(unit).Count > 0) units) then
+        // Under Eadr msync is called for, if at all, to fence.
+        if
+            model <> PersistencyModel.Eadr
+            && not (Array.exists (fun unit -> pendingIn(unit).Count > 0) units)
+        then
             found.Add(FlushedClean(flushOf index range))
 
         for unit in units do
@@ -154,12 +250,7 @@ type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEven
         | Trace.AnyStore(offset, bytes, isNonTemporal) -> store index offset (int64 bytes.Length) isNonTemporal
         | Execute Fence when Model.hasLines model -> fence ()
         | Execute(SyncPages range) when not range.IsEmpty -> sync index (range.AlignOut Model.PageBytes)
-        | Execute(WriteBack(kind, range)) when
-            Model.hasLines model
-            && model <> PersistencyModel.Eadr
-            && kind <> NoWriteBack
-            && not range.IsEmpty
-            ->
+        | Execute(WriteBack(kind, range)) when Model.needsWriteBack model && kind <> NoWriteBack && not range.IsEmpty ->
             writeBack index kind (CacheLine.cover range)
         | _ -> ()
 
@@ -191,11 +282,16 @@ type PersistLint =
     /// trace without a diagnostic can still be wrong in the order of its stores.</remarks>
     /// <param name="model">What is guaranteed.</param>
     /// <param name="events">The trace, in program order.</param>
+    /// <exception cref="T:System.ArgumentNullException">The events, or the bytes of a store, are null.</exception>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">A store begins before 0 or ends after 2^63 -
+    /// 1.</exception>
     static member Check
         (model: PersistencyModel, events: IEnumerable<RecordedEvent>)
         : IReadOnlyList<PersistDiagnostic> =
         ArgumentNullException.ThrowIfNull(events, nameof events)
-        Linter(model, Seq.toArray events).Run()
+        let events = Seq.toArray events
+        Trace.requireBytes events
+        Linter(model, events).Run()
 
 /// Lint, for pipelines.
 module PersistLint =

@@ -4,6 +4,8 @@ open System
 open System.Buffers.Binary
 open System.Collections.Generic
 open System.Globalization
+open System.Runtime.CompilerServices
+open System.Runtime.InteropServices
 open System.Text
 
 /// Numbers and bytes in the words of a report.
@@ -227,22 +229,28 @@ type PersistProgram private (epochs: PersistEpoch[], isOpen: bool) =
         result
 
     /// <summary>Runs the program on a memory: the stores, flushes and drain of each epoch in turn.</summary>
-    /// <remarks>When it returns, everything is durable; nothing is rolled back when the memory throws.</remarks>
+    /// <remarks>When it returns, everything is durable; nothing is rolled back when the memory throws. The caller's file and
+    /// line are filled in by the compiler.</remarks>
     /// <exception cref="T:System.ArgumentOutOfRangeException">A write does not lie in the memory; nothing was
     /// written.</exception>
-    member program.RunOn(memory: IPersistentMemory) =
+    member program.RunOn
+        (
+            memory: IPersistentMemory,
+            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
+            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
+        ) =
         ArgumentNullException.ThrowIfNull(memory, nameof memory)
         program.CheckWithin memory.Length
 
         for epoch in epochs do
             for write in epoch.WriteArray do
-                memory.Store(write.Range.Offset, write.Bytes.Span)
+                memory.Store(write.Range.Offset, write.Bytes.Span, file, line)
 
             // Whole lines: the last one may reach over the end of the memory.
             for range in epoch.Plan.Ranges do
-                memory.Flush(range.Offset, min range.Length (memory.Length - range.Offset))
+                memory.Flush(range.Offset, min range.Length (memory.Length - range.Offset), file, line)
 
-            memory.Drain()
+            memory.Drain(file, line)
 
     override _.Equals other =
         match other with
@@ -298,8 +306,8 @@ module PersistProgram =
     /// What memory becomes; the array given is left as it is.
     let run (memory: byte[]) (program: PersistProgram) = program.Run memory
 
-    /// Runs the program on a memory; when it returns, everything is durable.
-    let runOn (memory: IPersistentMemory) (program: PersistProgram) = program.RunOn memory
+    /// Runs the program on a memory; when it returns, everything is durable. A trace has no source lines for it.
+    let runOn (memory: IPersistentMemory) (program: PersistProgram) = program.RunOn(memory, "", 0)
 
 /// <summary>Builds a <see cref="T:Pmem.Core.PersistProgram"/> in <c>persist { … }</c>.</summary>
 [<Sealed>]

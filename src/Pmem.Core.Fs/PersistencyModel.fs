@@ -18,7 +18,7 @@ namespace Pmem.Core
 //  CLFLUSH is ordered like a store, and completes no other write-back           Intel SDM vol. 2, CLFLUSH; Px86
 //  a fence alone makes no temporal store durable, and orders no two of them     Intel SDM vol. 2, SFENCE; Px86
 //  a locked read-modify-write or MFENCE is a fence                              Intel SDM vol. 2, CLWB; vol. 3A, 9.2.5
-//  eADR: visible is durable                                                     pmem_has_auto_flush(3); Intel SDM vol. 3A, 9.2.2
+//  eADR: visible is durable; write-backs, CLFLUSH too, make nothing durable     pmem_has_auto_flush(3); Intel SDM vol. 3A, 9.2.2
 //  page cache: the page is the unit, msync its flush and drain                  msync(2), MS_SYNC
 //  msync on DAX writes back the dirty lines of its pages and fences             Linux, fs/dax.c, dax_writeback_mapping_range
 
@@ -35,7 +35,7 @@ type PersistencyModel =
     /// non-temporal stores are ordered only to the same word.</summary>
     | X86
     /// <summary>The caches survive too: temporal stores are durable in program order and at once; non-temporal stores
-    /// still need the fence.</summary>
+    /// still need the fence, and a write-back is none.</summary>
     | Eadr
     /// <summary>A file in the page cache: as X86, with pages of 4096 bytes for lines and msync for flush and drain.
     /// Write-backs and fences mean nothing.</summary>
@@ -75,6 +75,15 @@ module internal Model =
         | PersistencyModel.PageCache -> true
         | PersistencyModel.Eadr
         | PersistencyModel.Relaxed -> false
+
+    /// Whether write-backs of lines make anything durable. Under Eadr the caches survive, and what has not reached them yet
+    /// is waited for by fences alone.
+    let needsWriteBack model =
+        match model with
+        | PersistencyModel.X86
+        | PersistencyModel.Relaxed -> true
+        | PersistencyModel.Eadr
+        | PersistencyModel.PageCache -> false
 
     let isDurableAtOnce model isNonTemporal =
         model = PersistencyModel.Eadr && not isNonTemporal

@@ -51,19 +51,35 @@ type internal Script(random: RandomNumbers voption) =
     /// Whether recovery, or one after it, rejected a path.
     member val WasRejected = false with get, set
 
+    /// Whether crashes of a recovery on this path were sampled, not all explored: there is more to find on it.
+    member val WasSampled = false with get, set
+
     /// Choices so far in this run.
     member _.Position = position
 
     /// The first choice that this run makes otherwise than the run before it; -1 in the first.
     member _.Changed = changed
 
-    /// A number that two runs share only where they read and stored the same so far.
+    /// A number that two runs share only where they read, stored, flushed, drained and promised the same so far.
     member _.History = history
 
-    member _.Note(range: ByteRange, isStore: bool, bytes: ReadOnlySpan<byte>) =
-        let mix (value: uint64) =
-            history <- (history ^^^ value) * 0x100000001B3UL
-            history <- history ^^^ (history >>> 29)
+    member private _.Mix(value: uint64) =
+        history <- (history ^^^ value) * 0x100000001B3UL
+        history <- history ^^^ (history >>> 29)
+
+    member script.Note(call: PersistEvent) =
+        match call with
+        | Execute(WriteBack(_, range)) ->
+            script.Mix 3UL
+            script.Mix(uint64 range.Offset)
+            script.Mix(uint64 range.Length)
+        | Acknowledge operation ->
+            script.Mix 4UL
+            script.Mix(uint64 operation)
+        | _ -> script.Mix 5UL
+
+    member script.Note(range: ByteRange, isStore: bool, bytes: ReadOnlySpan<byte>) =
+        let mix (value: uint64) = script.Mix value
 
         mix (uint64 range.Offset)
         mix (uint64 range.Length)
@@ -81,11 +97,12 @@ type internal Script(random: RandomNumbers voption) =
         hasStrayed <- false
 
     /// On to the next path; false where there is none.
-    member _.Advance() =
+    member script.Advance() =
         if random.IsSome then
-            let hadChoices = taken.Count > 0
+            let hasMore = taken.Count > 0 || script.WasSampled
             taken.Clear()
-            hadChoices
+            script.WasSampled <- false
+            hasMore
         else
             while taken.Count > 0
                   && taken[taken.Count - 1].Chosen = taken[taken.Count - 1].Count - 1 do
@@ -131,7 +148,7 @@ type internal RecoveryRun =
 /// Thrown out of a recovery that has had its accesses.
 [<Sealed>]
 type internal LoopException() =
-    inherit Exception("Recovery has reached the bound on its reads and stores.")
+    inherit Exception("Recovery has reached the bound on its accesses.")
 
 /// Counts and remembers accesses.
 [<Sealed>]
@@ -141,6 +158,13 @@ type internal Watch(bound: int64, script: Script) =
 
     let trail = Queue<Access>()
     let mutable accesses = 0L
+    let mutable shownOf = 0L
+
+    let count () =
+        accesses <- accesses + 1L
+
+        if accesses > bound then
+            raise (LoopException())
 
     member _.HasLooped = accesses > bound
     member _.Accesses = accesses
@@ -148,19 +172,21 @@ type internal Watch(bound: int64, script: Script) =
     /// The last reads and stores in words; what a loop repeats once.
     member _.Trail =
         [|
-            if accesses > int64 trail.Count then
+            if shownOf > int64 trail.Count then
                 "…"
 
             for repeated in trail |> Seq.map (fun access -> access.ToString()) |> Seq.distinct do
                 repeated
         |]
 
+    /// A flush, a drain or a promise.
+    member _.Visit(call: PersistEvent) =
+        count ()
+        script.Note call
+
     member _.Visit(range, isStore, bytes: ReadOnlyMemory<byte>) =
-        accesses <- accesses + 1L
-
-        if accesses > bound then
-            raise (LoopException())
-
+        shownOf <- shownOf + 1L
+        count ()
         script.Note(range, isStore, bytes.Span)
 
         if trail.Count = shown then
@@ -190,6 +216,8 @@ type internal CrashedBacking(source: Source, script: Script, log: List<Narrowing
 
     member val ChoicesAt = List<int>()
     member val NarrowingsAt = List<int>()
+
+    override _.Called call = watch.Visit call
 
     override backing.Recording() =
         backing.ChoicesAt.Add script.Position

@@ -12,6 +12,10 @@ type internal Backing() =
     abstract Read: offset: int64 * destination: Span<byte> -> unit
     abstract Write: offset: int64 * bytes: ReadOnlySpan<byte> -> unit
 
+    /// A flush, a drain or a promise was called for; it may leave no event.
+    abstract Called: call: PersistEvent -> unit
+    default _.Called _ = ()
+
     /// An event is about to be recorded.
     abstract Recording: unit -> unit
     default _.Recording() = ()
@@ -26,16 +30,77 @@ type internal ArrayBacking(bytes: byte[]) =
     override _.Write(offset, source) =
         source.CopyTo(bytes.AsSpan(int offset, source.Length))
 
+/// What msync of whole pages has still to do, where flushes and drains are told of lines.
+[<Sealed>]
+type internal PageSync() =
+    /// Stored to, at all or past the cache, and not synced since.
+    let dirty = HashSet<int64>()
+
+    let undrained = HashSet<int64>()
+
+    /// Stored to, not past the cache, and not flushed since, though their page may have been synced for another line.
+    let unflushed = HashSet<int64>()
+
+    let units (unitBytes: int64) (range: ByteRange) =
+        if range.IsEmpty then
+            Seq.empty
+        else
+            seq { range.Offset / unitBytes .. (range.End - 1L) / unitBytes }
+
+    /// Takes the units of a range out of a set, and says whether one was in it. The range may be far longer than the set.
+    let remove unitBytes (range: ByteRange) (set: HashSet<int64>) =
+        if range.Length / unitBytes < int64 set.Count then
+            let mutable wasIn = false
+
+            for unit in units unitBytes range do
+                if set.Remove unit then
+                    wasIn <- true
+
+            wasIn
+        else
+            set.RemoveWhere(fun unit -> ByteRange(unit * unitBytes, unitBytes).Overlaps(range.AlignOut unitBytes)) > 0
+
+    member _.Store(range: ByteRange, isNonTemporal) =
+        for page in units Model.PageBytes range do
+            dirty.Add page |> ignore
+
+            if isNonTemporal then
+                undrained.Add page |> ignore
+
+        if not isNonTemporal then
+            unflushed.UnionWith(units CacheLine.SizeBytes range)
+
+    /// Whether the pages of a range must be synced for it to be flushed. They need not be where all that was stored to its
+    /// lines went with another line of their page; where nothing was stored, the flush is executed as it was written.
+    member _.Flush(range: ByteRange) =
+        let isDirty = remove Model.PageBytes range dirty
+        remove Model.PageBytes range undrained |> ignore
+        let wasStoredTo = remove CacheLine.SizeBytes range unflushed
+        isDirty || not wasStoredTo
+
+    /// The pages that a drain must sync, neighbours merged.
+    member _.Drain() =
+        let pages = Seq.toArray undrained
+        dirty.ExceptWith pages
+        undrained.Clear()
+
+        FlushPlan
+            .Of(
+                pages
+                |> Array.map (fun page -> ByteRange(page * Model.PageBytes, Model.PageBytes))
+            )
+            .Ranges.ToArray()
+
 /// <summary>Memory that is simulated: it keeps what it was told, as a trace.</summary>
 /// <remarks>
 /// Its flushes and drains are what the library executes on real memory: CLWB and a fence or, under
-/// <c>PersistencyModel.PageCache</c>, msync of the pages; there a drain also syncs the pages that were stored past the
-/// cache since the last one. Not safe for use by two threads at once.
+/// <c>PersistencyModel.PageCache</c>, msync of the pages, once for all lines of a page that were stored to; there a
+/// drain also syncs the pages that were stored past the cache and not synced since. Not safe for use by two threads at once.
 /// </remarks>
 [<AbstractClass; AllowNullLiteral(false)>]
 type SimulatedMemory internal (lengthBytes: int64, model: PersistencyModel, backing: Backing) =
     let trace = List<RecordedEvent>()
-    let undrained = List<ByteRange>()
+    let pages = PageSync()
 
     let check (what: string) offset length =
         if not (Bounds.isWithin lengthBytes offset length) then
@@ -73,28 +138,34 @@ type SimulatedMemory internal (lengthBytes: int64, model: PersistencyModel, back
         add (if isNonTemporal then StoreNonTemporal(offset, copy) else Store(offset, copy)) file line
         backing.Write(offset, ReadOnlySpan copy)
 
-        if isNonTemporal && not (Model.hasLines model) then
-            undrained.Add(ByteRange(offset, int64 copy.Length))
+        if not (Model.hasLines model) then
+            pages.Store(ByteRange(offset, int64 copy.Length), isNonTemporal)
 
     let flush offset length file line =
         check "The flush" offset length
         let range = ByteRange(offset, length)
+        let writeBack = Execute(WriteBack(Clwb, CacheLine.cover range))
+        backing.Called writeBack
 
         if range.IsEmpty then
             ()
         elif Model.hasLines model then
-            add (Execute(WriteBack(Clwb, CacheLine.cover range))) file line
-        else
+            add writeBack file line
+        elif pages.Flush range then
             sync range file line
 
     let drain file line =
+        backing.Called(Execute Fence)
+
         if Model.hasLines model then
             add (Execute Fence) file line
         else
-            for range in undrained do
+            for range in pages.Drain() do
                 sync range file line
 
-            undrained.Clear()
+    let acknowledge operation file line =
+        backing.Called(Acknowledge operation)
+        add (Acknowledge operation) file line
 
     let read offset (destination: Span<byte>) =
         check "The read" offset (int64 destination.Length)
@@ -240,7 +311,7 @@ type SimulatedMemory internal (lengthBytes: int64, model: PersistencyModel, back
             [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
             [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
         ) =
-        add (Acknowledge operation) file line
+        acknowledge operation file line
 
     interface IPersistentMemory with
         member memory.Length = memory.Length

@@ -93,6 +93,58 @@ let private options =
                 Expect.equal report.Verdict CrashVerdict.ConsistentSoFar "open"
                 Expect.isLessThanOrEqual report.RecoveryRuns 100L "within the budget")
 
+            testCase "sampling goes on where only the next recovery has a choice" (fun () ->
+                let workload (memory: RecordedMemory) =
+                    memory.StoreInt64(0L, 1L)
+                    memory.StoreInt64(64L, 1L)
+
+                // The first recovery decides nothing; the next one rejects one state in four.
+                let recovery (memory: CrashedMemory) =
+                    if memory.ReadInt64 128L = 0L then
+                        memory.StoreInt64(128L, 1L)
+                        memory.Persist(128L, 8L)
+                        true
+                    else
+                        memory.ReadInt64 0L = 1L || memory.ReadInt64 64L = 0L
+
+                for crashes in 1..2 do
+                    for seed in 1L .. 50L do
+                        let options =
+                            CrashCheckOptions.Default
+                                .WithStrategy(CrashStrategy.Sampled seed)
+                                .WithBudget(1000L)
+                                .WithRecoveryCrashes(crashes)
+
+                        let report = CrashCheck.run options (Array.zeroCreate 192) workload recovery
+                        Expect.equal report.Verdict CrashVerdict.Inconsistent (string report))
+
+            testCase "sampling spends its budget, and finds a mistake that takes three crashes" (fun () ->
+                let workload (memory: RecordedMemory) =
+                    memory.StoreInt64(0L, 1L)
+                    memory.StoreInt64(64L, 1L)
+
+                let recovery mostSteps (memory: CrashedMemory) =
+                    let step = memory.ReadInt64 128L
+                    memory.StoreInt64(128L, step + 1L)
+                    memory.Persist(128L, 8L)
+                    memory.StoreInt64(192L, step + 1L)
+                    memory.Persist(192L, 8L)
+                    step < mostSteps || memory.ReadInt64 0L = 0L || memory.ReadInt64 64L = 1L
+
+                for seed in 1L .. 10L do
+                    let options =
+                        CrashCheckOptions.Default
+                            .WithStrategy(CrashStrategy.Sampled seed)
+                            .WithBudget(1000L)
+                            .WithRecoveryCrashes(2)
+
+                    let check most =
+                        CrashCheck.run options (Array.zeroCreate 256) workload (recovery most)
+
+                    Expect.equal (check 2L).Verdict CrashVerdict.Inconsistent "found"
+                    Expect.equal (check 3L).Verdict CrashVerdict.ConsistentSoFar "open"
+                    Expect.equal (check 3L).RecoveryRuns 1000L "all of the budget")
+
             testCase "progress is told after each crash point" (fun () ->
                 let told = List<CrashProgress>()
 
@@ -203,6 +255,30 @@ let private badInput =
                     (message (fun () -> run (log 2L) recovery))
                     "The recovery is not deterministic"
                     "said")
+
+            testCase "a recovery whose flushes, drains or promises are not deterministic" (fun () ->
+                for call in
+                    [
+                        fun (memory: CrashedMemory) -> memory.Persist(0L, 8L)
+                        fun memory -> memory.Flush(0L, 8L)
+                        fun memory -> memory.Drain()
+                        fun memory -> memory.Acknowledge 1L
+                    ] do
+                    let mutable calls = 0
+
+                    let recovery (memory: CrashedMemory) =
+                        calls <- calls + 1
+                        memory.StoreInt64(0L, 7L)
+
+                        if calls % 3 = 0 then
+                            call memory
+
+                        true
+
+                    Expect.stringContains
+                        (message (fun () -> run (log 2L) recovery))
+                        "The recovery is not deterministic"
+                        "said")
 
             testCase "a trace that is empty or leaves the memory" (fun () ->
                 let runTrace events =

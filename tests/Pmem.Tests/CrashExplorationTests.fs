@@ -132,6 +132,49 @@ let private showsRejectedState model (SmallTrace events) =
             && List.contains (found.ToImage()) (CrashStates.enumerate model image kept)
             && List.forall (fun event -> List.contains event events) kept
 
+/// A recovery that stores, then reads, and goes on to store where it read 1: the crash after the first store with 0 read is
+/// the end of one run and in the middle of another.
+let private storesThenReads flag next mustHold (memory: CrashedMemory) =
+    if memory.ReadInt64 flag = 1L then
+        mustHold memory
+    else
+        memory.StoreInt64(flag, 1L)
+
+        if memory.ReadInt64 0L = 1L then
+            memory.StoreInt64(next, 5L)
+
+        true
+
+let private promisesOne (memory: RecordedMemory) =
+    memory.StoreInt64(0L, 1L)
+    memory.Acknowledge 1L
+
+let private endOfRecovery =
+    testList
+        "the end of a recovery that goes on elsewhere is a crash point"
+        [
+            for model in models do
+                for flag, next in [ 64L, 128L; 4096L, 4160L ] do
+                    let explore recovery =
+                        CrashCheck.run (under model) (Array.zeroCreate 8192) promisesOne recovery
+
+                    testCase $"{model}: what was read as 0 is found, flag at {flag}" (fun () ->
+                        let seen = HashSet<int64>()
+
+                        let spy (memory: CrashedMemory) =
+                            seen.Add(memory.ReadInt64 0L) |> ignore
+                            true
+
+                        let report = explore (storesThenReads flag next spy)
+                        Expect.equal report.Verdict CrashVerdict.Consistent (string report)
+                        Expect.isTrue (seen.SetEquals [ 0L; 1L ]) "both"
+
+                        let rejecting =
+                            explore (storesThenReads flag next (fun memory -> memory.ReadInt64 0L = 1L))
+
+                        Expect.equal rejecting.Verdict CrashVerdict.Inconsistent (string rejecting))
+        ]
+
 let private property count name body =
     Harness.propertyOf count name [ typeof<CrashArbitraries> ] body
 
@@ -139,6 +182,8 @@ let tests =
     testList
         "crash exploration"
         [
+            endOfRecovery
+
             for model in models do
                 property
                     (Harness.cases 200 2000)

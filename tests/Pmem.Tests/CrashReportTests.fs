@@ -139,6 +139,31 @@ let tests =
 
                 Expect.stringContains (string report) "Recovery loops: it had not ended after 1000" "words")
 
+            testCase "a recovery that only flushes, drains or promises loops too" (fun () ->
+                let options = CrashCheckOptions.Default.WithAccessBound 1000L
+
+                for model in CrashBugs.models do
+                    for call in
+                        [
+                            fun (memory: CrashedMemory) -> memory.Drain()
+                            fun memory -> memory.Flush(0L, 8L)
+                            fun memory -> memory.Flush(0L, 0L)
+                            fun memory -> memory.Acknowledge 1L
+                        ] do
+                        let recovery memory =
+                            while true do
+                                call memory
+
+                            true
+
+                        let report =
+                            CrashCheck.run (options.WithModel model) (Array.zeroCreate 1024) (log 2L) recovery
+
+                        Expect.stringContains
+                            (string report)
+                            "Recovery loops: it had not ended after 1000 accesses."
+                            "words")
+
             testCase "a consistent report has no counterexample, and says so" (fun () ->
                 let report =
                     CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 1024) (log 2L) logRecovered

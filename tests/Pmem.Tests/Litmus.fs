@@ -60,6 +60,8 @@ let private ofEadr =
             [ nonTemporal x 1L; fence; store z 1L ]
             inOrder
         test "eADR: a write-back is no fence" sdmNt "" [ x; z ] [ nonTemporal x 1L; clwb x; store z 1L ] every
+        test "eADR: CLFLUSH is no fence" sdmNt "" [ x; z ] [ nonTemporal x 1L; clflush x; store z 1L ] every
+        test "eADR: msync fences" "Linux, fs/dax.c" "" [ x; z ] [ nonTemporal x 1L; sync p; store z 1L ] inOrder
         test
             "eADR: a store makes non-temporal ones to its word durable"
             sdmNt

@@ -189,6 +189,152 @@ let tests =
                     m.Drain())
                 []
 
+            case
+                "two lines of a page, each flushed"
+                PersistencyModel.PageCache
+                (fun m ->
+                    m.StoreInt64(0L, 1L)
+                    m.StoreInt64(64L, 1L)
+                    m.Flush(0L, 8L)
+                    m.Flush(64L, 8L)
+                    m.Drain())
+                []
+
+            case
+                "a line flushed clean in a page that is clean"
+                PersistencyModel.PageCache
+                (fun m ->
+                    m.StoreInt64(0L, 1L)
+                    m.Persist(0L, 8L)
+                    m.Persist(64L, 8L)
+                    m.Persist(0L, 8L))
+                [ "flushed clean", "0+4096"; "flushed clean", "0+4096" ]
+
+            case
+                "a program with two lines in a page"
+                PersistencyModel.PageCache
+                (fun m ->
+                    let program =
+                        persist {
+                            writeInt64 0L 1L
+                            writeInt64 128L 2L
+                            barrier
+                            writeInt64 64L 1L
+                        }
+
+                    program.RunOn m)
+                []
+
+            case
+                "past the cache twice in a page, drained"
+                PersistencyModel.PageCache
+                (fun m ->
+                    m.StoreNonTemporal(0L, ReadOnlySpan(bytes 8))
+                    m.StoreNonTemporal(64L, ReadOnlySpan(bytes 8))
+                    m.Drain())
+                []
+
+            case
+                "past the cache, persisted"
+                PersistencyModel.PageCache
+                (fun m ->
+                    m.StoreNonTemporal(0L, ReadOnlySpan(bytes 8))
+                    m.Persist(0L, 8L))
+                []
+
+            let trace name model events expected =
+                testCase $"{model}: {name}" (fun () ->
+                    let recorded = events |> List.map (fun event -> RecordedEvent(event, "A.cs", 1))
+
+                    Expect.equal (PersistLint.check model recorded |> List.map string) expected name)
+
+            let line = ByteRange.create 0L 64L
+            let eadr = PersistencyModel.Eadr
+
+            trace
+                "msync is no flush of something"
+                eadr
+                [ Store(0L, bytes 8); Execute(SyncPages(ByteRange.create 0L 4096L)) ]
+                []
+
+            trace
+                "a store makes durable what went past the cache to its word"
+                eadr
+                [ StoreNonTemporal(0L, bytes 24); Store(12L, bytes 1) ]
+                [
+                    "A.cs:1 non-temporal store 0+8 = 72340172838076673 (a part of 0+24) is never drained: drain before anything relies on it."
+                    "A.cs:1 non-temporal store 16+8 = 72340172838076673 (a part of 0+24) is never drained: drain before anything relies on it."
+                ]
+
+            trace "and nothing is left of that word" eadr [ StoreNonTemporal(0L, bytes 8); Store(0L, bytes 8) ] []
+
+            trace
+                "CLFLUSH is no fence"
+                eadr
+                [ StoreNonTemporal(0L, bytes 2); Execute(WriteBack(Clflush, line)) ]
+                [
+                    "A.cs:1 non-temporal store 0+2 = 257 is never drained: drain before anything relies on it."
+                ]
+
+            trace
+                "CLFLUSH makes durable what went past the cache"
+                x86
+                [ StoreNonTemporal(0L, bytes 2); Execute(WriteBack(Clflush, line)) ]
+                []
+
+            trace
+                "a write-back of what went past the cache"
+                x86
+                [ StoreNonTemporal(0L, bytes 2); Execute(WriteBack(Clwb, line)); Execute Fence ]
+                [
+                    "A.cs:1 flush 0+64 flushes nothing: no line of it has a store that still needs a flush. Check the range, or leave it out."
+                ]
+
+            let everything = ByteRange.create 0L Int64.MaxValue
+
+            trace
+                "a flush of everything"
+                x86
+                [
+                    Store(0L, bytes 2)
+                    Store(Int64.MaxValue - 2L, bytes 2)
+                    Execute(WriteBack(Clwb, everything))
+                    Store(128L, bytes 2)
+                    Execute(WriteBack(Clwb, ByteRange.create 64L 128L))
+                    Execute Fence
+                ]
+                [
+                    "A.cs:1 flush 64+64 flushes again what was flushed already and not stored to since: leave one of the two out."
+                ]
+
+            trace
+                "an msync of everything"
+                PersistencyModel.PageCache
+                [
+                    Store(0L, bytes 2)
+                    Store(Int64.MaxValue - 2L, bytes 2)
+                    Execute(SyncPages everything)
+                    Store(0L, bytes 2)
+                    Execute(SyncPages everything)
+                ]
+                []
+
+            testCase "a store without bytes" (fun () ->
+                let events = [ Store(0L, bytes 1); Store(0L, Unchecked.defaultof<byte[]>) ]
+                let recorded = [ for event in events -> RecordedEvent(event, "", 0) ]
+
+                for check in
+                    [
+                        fun () -> PersistLint.check x86 recorded |> ignore
+                        fun () -> CrashStates.enumerate x86 (bytes 8) events |> ignore
+                        fun () ->
+                            CrashCheck.runTrace CrashCheckOptions.Default (bytes 8) recorded (fun _ -> true)
+                            |> ignore
+                    ] do
+                    Expect.throwsC check (fun error ->
+                        Expect.equal (error.GetType()) typeof<ArgumentNullException> "kind"
+                        Expect.stringContains error.Message "Event 1 is a store whose bytes are null" "said"))
+
             testCase "CLFLUSH needs no drain" (fun () ->
                 let events =
                     [ Store(0L, bytes 8); Execute(WriteBack(Clflush, ByteRange.create 0L 64L)) ]

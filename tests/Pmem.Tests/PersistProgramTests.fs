@@ -187,6 +187,22 @@ let tests =
                 bytes[0] <- 2uy
                 Expect.equal (program.Run [| 0uy |]) [| 1uy |] "the old bytes")
 
+            testCase "its events carry the line that ran it" (fun () ->
+                let memory = RecordedMemory(Array.zeroCreate 8, PersistencyModel.X86)
+                let program = persist { writeByte 0L 1uy }
+                let line = int __LINE__
+                program.RunOn memory
+
+                for recorded in memory.Trace do
+                    Expect.equal recorded.Line (line + 1) "line"
+                    Expect.stringEnds recorded.File "PersistProgramTests.fs" "file"
+
+                let unknown = RecordedMemory(Array.zeroCreate 8, PersistencyModel.X86)
+                PersistProgram.runOn unknown program
+
+                for recorded in unknown.Trace do
+                    Expect.equal (recorded.File, recorded.Line) ("", 0) "a pipeline has no line")
+
             testCase "a write outside the memory is refused, and nothing is written" (fun () ->
                 let program =
                     persist {
