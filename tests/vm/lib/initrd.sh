@@ -5,7 +5,7 @@
 # Sets `initrd`. It is small, and made anew each time.
 build_initrd() {
   local root=$work/initrd name
-  mkdir -p "$root"/{bin,modules,proc,sys,dev,root,vm}
+  mkdir -p "$root"/{bin,modules,proc,sys,dev,image,vm}
   cp "$(type -P busybox)" "$root/bin/busybox"
   cp "$kernel"/modules/*.ko "$root/modules/"
   for name in $modules; do echo "$name"; done >"$root/modules/order"
