@@ -1,4 +1,4 @@
-namespace Pmem.Core
+namespace Pmem
 
 open System.Runtime.CompilerServices
 

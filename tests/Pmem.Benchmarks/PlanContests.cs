@@ -1,5 +1,3 @@
-using Pmem.Core;
-
 namespace Pmem.Benchmarks;
 
 /// <summary>Flush plans: one field of 8 bytes on each of so many lines, four lines apart.</summary>

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Pmem.Core;
 using Pmem.Linux;
 
 namespace Pmem.Testing;
@@ -82,7 +81,7 @@ internal sealed class CopyTwin : IDisposable
     public Span<byte> Source => _source.Span;
 
     /// <summary>Copies from outside; whether all bytes are as they should be.</summary>
-    public bool Write(int to, int from, int length, PmemCopy how)
+    public bool Write(int to, int from, int length, PmemCopyOptions how)
     {
         Mapping.Write(to, _source.Span.Slice(from, length), how);
         _source.Span.Slice(from, length).CopyTo(_expected.AsSpan(to));
@@ -90,21 +89,21 @@ internal sealed class CopyTwin : IDisposable
     }
 
     /// <summary>Copies from the mapping itself through a span.</summary>
-    public bool WriteOwn(int to, int from, int length, PmemCopy how)
+    public bool WriteOwn(int to, int from, int length, PmemCopyOptions how)
     {
         Mapping.Write(to, _memory.Span.Slice(from, length), how);
         _expected.AsSpan(from, length).CopyTo(_expected.AsSpan(to));
         return IsEqual();
     }
 
-    public bool Move(int to, int from, int length, PmemCopy how)
+    public bool Move(int to, int from, int length, PmemCopyOptions how)
     {
         Mapping.Move(to, from, length, how);
         _expected.AsSpan(from, length).CopyTo(_expected.AsSpan(to));
         return IsEqual();
     }
 
-    public bool Fill(int to, int length, byte value, PmemCopy how)
+    public bool Fill(int to, int length, byte value, PmemCopyOptions how)
     {
         Mapping.Fill(to, length, value, how);
         _expected.AsSpan(to, length).Fill(value);
@@ -113,7 +112,7 @@ internal sealed class CopyTwin : IDisposable
 
     /// <summary>Every length with every alignment of the destination; the source's alignments in turn, or all of them.</summary>
     /// <returns>What went wrong first; null where nothing did.</returns>
-    public string? Sweep(int maxLength, PmemCopy how, int sourceStep)
+    public string? Sweep(int maxLength, PmemCopyOptions how, int sourceStep)
     {
         for (int length = 0; length <= maxLength; length++)
             for (int to = 0; to < 64; to++)
@@ -155,7 +154,7 @@ internal static unsafe partial class NativeLibPmemCopy
     public static partial byte* MemSet(byte* destination, int value, nuint length, uint flags);
 
     /// <summary>The same operation on libpmem's memory and on ours; both must return the destination.</summary>
-    public static bool Both(GuardedMemory theirs, GuardedMemory ours, CopyKind kind, int to, int from, int length, PmemCopy how)
+    public static bool Both(GuardedMemory theirs, GuardedMemory ours, CopyKind kind, int to, int from, int length, PmemCopyOptions how)
     {
         byte* their = (byte*)theirs.Address, our = (byte*)ours.Address;
         uint flags = (uint)how;
@@ -183,7 +182,7 @@ internal static unsafe class TornWords
 {
     /// <summary>Writes whole words of equal bytes over and over, while another thread reads them.</summary>
     /// <returns>A word that was half written; 0 where none was seen.</returns>
-    public static ulong Look(PmemMapping mapping, int lengthBytes, PmemCopy how, TimeSpan time)
+    public static ulong Look(PmemMapping mapping, int lengthBytes, PmemCopyOptions how, TimeSpan time)
     {
         ulong torn = 0;
         bool isDone = false;

@@ -1,5 +1,3 @@
-using Pmem.Core;
-
 namespace Pmem.Testing;
 
 /// <summary>

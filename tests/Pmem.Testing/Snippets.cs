@@ -1,5 +1,3 @@
-using Pmem.Core;
-
 namespace Pmem.Testing;
 
 /// <summary>The C# of the README, compiled and run. A test holds each block of the README against this file.</summary>

@@ -1,4 +1,3 @@
-using Pmem.Core;
 using Pmem.Linux;
 
 namespace Pmem.Testing;

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Pmem.Core;
 
 namespace Pmem.Linux;
 

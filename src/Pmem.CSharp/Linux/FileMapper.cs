@@ -1,5 +1,3 @@
-using Pmem.Core;
-
 namespace Pmem.Linux;
 
 /// <summary>Opening, making and mapping files, as pmem_map_file(3) does it. What fails leaves everything as it was.</summary>

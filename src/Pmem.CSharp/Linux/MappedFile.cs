@@ -1,5 +1,3 @@
-using Pmem.Core;
-
 namespace Pmem.Linux;
 
 /// <summary>A file in memory: where it lies, what the core decided about it, and which device holds it.</summary>

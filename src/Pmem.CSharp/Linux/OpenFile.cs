@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using Pmem.Core;
 using static Pmem.Linux.SysStat;
 
 namespace Pmem.Linux;

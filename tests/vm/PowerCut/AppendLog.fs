@@ -1,7 +1,7 @@
 namespace Pmem.PowerCut
 
 open System
-open Pmem.Core
+open Pmem
 
 //  offset  what
 //  0       the magic number

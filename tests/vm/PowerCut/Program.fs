@@ -5,7 +5,6 @@ open System
 open System.IO
 open System.Text
 open Pmem
-open Pmem.Core
 
 let private logBytes = 32L <<< 20
 

@@ -1,6 +1,6 @@
 namespace Pmem.PowerCut
 
-open Pmem.Core
+open Pmem
 
 //  offset  what
 //  0       the first word

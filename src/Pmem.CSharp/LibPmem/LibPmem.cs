@@ -1,0 +1,189 @@
+using System.Runtime.InteropServices;
+using Pmem.Linux;
+
+namespace Pmem;
+
+/// <summary>
+/// The functions of libpmem, one to one, for code that is ported line by line: same arguments, same return values, errors
+/// in <see cref="ErrorMessage"/> and <see cref="Marshal.GetLastPInvokeError"/> (errno).
+/// </summary>
+/// <remarks>
+/// As in C, addresses are the caller's responsibility: nothing is checked, and nothing waits for an unmap. New code
+/// is better served by <see cref="PmemMapping"/>.
+/// </remarks>
+public static unsafe partial class LibPmem
+{
+    private const int MajorVersion = 1;
+    private const int MinorVersion = 1;
+
+    [ThreadStatic] private static string? t_error;
+
+    /// <summary><c>pmem_map_file</c>: maps a file; null where it fails.</summary>
+    /// <param name="path">The file, the DAX device, or for a temporary file the directory.</param>
+    /// <param name="length">With Create, the length of the file in bytes; else 0.</param>
+    /// <param name="flags">How to open.</param>
+    /// <param name="mode">The permissions of a new file, as in 0b110_000_000 for its owner alone; less the umask.</param>
+    /// <param name="mappedLength">The length of the mapping; untouched memory of the caller stays 0 where it fails.</param>
+    /// <param name="isPmem">Whether <see cref="Persist"/> makes stores durable; else <see cref="Msync"/> does.</param>
+    public static byte* MapFile(string path, nuint length, PmemFileModes flags, int mode, out nuint mappedLength, out bool isPmem)
+    {
+        (mappedLength, isPmem) = (0, false);
+        try
+        {
+            MappedFile file = Map(path, length, flags, mode);
+            (mappedLength, isPmem) = ((nuint)file.LengthBytes, file.IsPmem);
+            return (byte*)file.Address;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            Fail(ErrorNumberOf(e), e.Message);
+            return null;
+        }
+    }
+
+    /// <summary><c>pmem_unmap</c>: unmaps the pages of a range; 0, or -1 where it fails.</summary>
+    public static int Unmap(byte* address, nuint length)
+    {
+        nint page = Environment.SystemPageSize - 1;
+        nint pages = (nint)((length + (nuint)page) & ~(nuint)page);
+        RangeTracker.Remove((nint)address, pages);
+        return SysMman.Unmap((nint)address, length) == 0 ? 0 : Fail(Marshal.GetLastPInvokeError(), "munmap");
+    }
+
+    /// <summary>
+    /// <c>pmem_is_pmem</c>: whether every byte of the range lies in live mappings of persistent memory, made here or by
+    /// <see cref="PmemMapping"/>. PMEM_IS_PMEM_FORCE overrides it.
+    /// </summary>
+    public static bool IsPmem(void* address, nuint length)
+    {
+        Setting force = PmemPlatform.Current.Environment.IsPmemForce;
+        if (!force.IsUnset) return force.IsOn;
+        return length <= (nuint)nint.MaxValue && RangeTracker.Covers((nint)address, (nint)length);
+    }
+
+    /// <summary><c>pmem_persist</c>: flush, then drain. Does nothing useful where <see cref="IsPmem"/> is false.</summary>
+    public static void Persist(void* address, nuint length)
+    {
+        Flush(address, length);
+        Drain();
+    }
+
+    /// <summary><c>pmem_msync</c>: msync(MS_SYNC) on the whole pages of the range; 0, or -1 where it fails.</summary>
+    public static int Msync(void* address, nuint length)
+    {
+        if (length == 0) return 0;
+        nuint page = (nuint)Environment.SystemPageSize - 1;
+        nuint start = (nuint)address & ~page;
+        int error = SysMman.Sync((nint)start, (((nuint)address + length + page) & ~page) - start);
+        return error == 0 ? 0 : Fail(error, "msync");
+    }
+
+    /// <summary>
+    /// <c>pmem_flush</c>: starts writing back the lines of the range; nothing with eADR. A process that is refused
+    /// executable memory has no write-back: then it is msync.
+    /// </summary>
+    public static void Flush(void* address, nuint length)
+    {
+        if (!PmemPlatform.Current.IsFlushElided) DeepFlush(address, length);
+    }
+
+    /// <summary><c>pmem_drain</c>: waits until what was flushed is durable.</summary>
+    public static void Drain() => PmemPlatform.CurrentMachine.Fence();
+
+    /// <summary><c>pmem_deep_flush</c>: as <see cref="Flush"/>, but never left out.</summary>
+    public static void DeepFlush(void* address, nuint length)
+    {
+        if (length == 0) return;
+        Platform platform = PmemPlatform.Current;
+        if (platform.WriteBack.IsNoWriteBack)
+        {
+            if (Msync(address, length) != 0)
+                throw new PmemException($"No cache line can be written back here, and {ErrorMessage()}; nothing was made durable.");
+            return;
+        }
+        nuint line = (nuint)platform.LineSizeBytes - 1;
+        PmemPlatform.CurrentMachine.WriteBack((nint)((nuint)address & ~line), (nint)(((nuint)address + length + line) & ~line));
+    }
+
+    /// <summary>
+    /// <c>pmem_deep_drain</c>: drains, and has the device empty its own buffers; 0, or -1 where it fails. A length of 0 does
+    /// nothing.
+    /// </summary>
+    public static int DeepDrain(void* address, nuint length)
+    {
+        if (length == 0) return 0;
+        Drain();
+        if (RangeTracker.FileOf((nint)address, (nint)length) is not MappedFile file) return Msync(address, length);
+        nint page = Environment.SystemPageSize - 1;
+        nint end = ((nint)address + (nint)length + page) & ~page;
+        try
+        {
+            int error = file.DeepDrain((nint)address & ~page, end, PmemPlatform.CurrentMachine, Sysfs.Machine);
+            return error == 0 ? 0 : Fail(error, "msync");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return Fail(ErrorNumberOf(e), e.Message);
+        }
+    }
+
+    /// <summary><c>pmem_deep_persist</c>: deep flush, then deep drain; 0, or -1 where it fails.</summary>
+    public static int DeepPersist(void* address, nuint length)
+    {
+        DeepFlush(address, length);
+        return DeepDrain(address, length);
+    }
+
+    /// <summary><c>pmem_has_auto_flush</c>: whether every NVDIMM's caches are flushed on power failure (eADR).</summary>
+    public static bool HasAutoFlush() => PmemPlatform.Current.HasAutoFlush;
+
+    /// <summary><c>pmem_has_hw_drain</c>: whether there is a drain instruction of its own; no known machine has one.</summary>
+    public static bool HasHwDrain() => PmemPlatform.Current.HasHardwareDrain;
+
+    /// <summary><c>pmem_check_version</c>: null where this version (1.1) will do; else the reason why not.</summary>
+    public static string? CheckVersion(uint majorRequired, uint minorRequired) =>
+        majorRequired != MajorVersion ? $"libpmem major version mismatch (need {majorRequired}, found {MajorVersion})"
+        : minorRequired > MinorVersion ? $"libpmem minor version mismatch (need {minorRequired}, found {MinorVersion})"
+        : null;
+
+    /// <summary><c>pmem_errormsg</c>: what the last function that failed on this thread had to say; empty before.</summary>
+    public static string ErrorMessage() => t_error ?? "";
+
+    private static MappedFile Map(string path, nuint length, PmemFileModes flags, int mode)
+    {
+        const PmemFileModes known = PmemFileModes.Create | PmemFileModes.Exclusive | PmemFileModes.Sparse | PmemFileModes.Temporary;
+        if ((flags & ~known) != 0) throw new ArgumentException($"The flags {flags} are not all known.");
+        path = PmemMapping.Checked(path);
+        if (!flags.HasFlag(PmemFileModes.Create))
+        {
+            if (flags.HasFlag(PmemFileModes.Temporary)) throw new ArgumentException("Temporary needs Create.");
+            if (length != 0) throw new ArgumentException("Without Create the length must be 0.");
+            return FileMapper.Open(path, PmemMapOptions.Default);
+        }
+        long lengthBytes = length <= long.MaxValue ? (long)length : throw new ArgumentException("The length is over 2^63 - 1.");
+        var options = new PmemMapOptions
+        {
+            Exclusive = flags.HasFlag(PmemFileModes.Exclusive),
+            Sparse = flags.HasFlag(PmemFileModes.Sparse),
+            UnixFileMode = (UnixFileMode)(mode & 0xFFF),
+        };
+        return flags.HasFlag(PmemFileModes.Temporary)
+            ? FileMapper.CreateTemporary(path, lengthBytes, options)
+            : FileMapper.Create(path, lengthBytes, options);
+    }
+
+    private static int ErrorNumberOf(Exception e) => e switch
+    {
+        PmemException { ErrorNumber: not 0 } known => known.ErrorNumber,
+        FileNotFoundException or DirectoryNotFoundException => Errno.ENOENT,
+        UnauthorizedAccessException => Errno.EACCES,
+        _ => Errno.EINVAL,
+    };
+
+    private static int Fail(int errorNumber, string message)
+    {
+        t_error = message.Contains(' ', StringComparison.Ordinal) ? message : $"{message}: {Errno.Describe(errorNumber)}";
+        Marshal.SetLastPInvokeError(errorNumber);
+        return -1;
+    }
+}

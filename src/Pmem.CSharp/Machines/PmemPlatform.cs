@@ -1,0 +1,68 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using Pmem.Linux;
+
+namespace Pmem;
+
+/// <summary>What this machine and this process can do, found out once.</summary>
+public static class PmemPlatform
+{
+    private static readonly Lazy<Platform> Decided = new(() => PlatformModule.decide(Probe()).ValueOrThrow(""));
+    private static readonly Lazy<Machine> Built = new(() => Machine.For(Current));
+
+    /// <summary>The decisions for this machine.</summary>
+    /// <exception cref="PmemException">An environment variable of the library has a value that it cannot have.</exception>
+    /// <exception cref="PlatformNotSupportedException">The operating system is not Linux.</exception>
+    public static Platform Current => Decided.Value;
+
+    /// <summary>One paragraph that tells a person what a persist does here, and why.</summary>
+    public static string Describe() => Current.Describe();
+
+    internal static Machine CurrentMachine => Built.Value;
+
+    private static PlatformFacts Probe()
+    {
+        if (!OperatingSystem.IsLinux())
+            throw new PlatformNotSupportedException("Pmem maps files on Linux; the plans and models of Pmem.Core run anywhere.");
+
+        Architecture architecture = RuntimeInformation.ProcessArchitecture;
+        if (architecture is not (Architecture.X64 or Architecture.Arm64))
+            throw new PlatformNotSupportedException($"Pmem maps files on x86-64 and Arm64, not on {architecture}.");
+
+        (int _, int featuresB, int _, int featuresD) = X86Base.IsSupported ? X86Base.CpuId(1, 0) : default;
+        // A leaf beyond the highest one answers with another leaf's data: Intel SDM vol. 2A, CPUID.
+        bool hasLeaf7 = X86Base.IsSupported && X86Base.CpuId(0, 0).Eax >= 7;
+        (int _, int extendedB, int _, int _) = hasLeaf7 ? X86Base.CpuId(7, 0) : default;
+        const int arm64Dcpop = 1 << 16;
+        const int arm64Dcpodp = 1;
+        bool isArm64 = architecture == Architecture.Arm64;
+
+        return new PlatformFacts(
+            architecture: architecture,
+            hasClflush: (featuresD & (1 << 19)) != 0,
+            hasClflushOpt: (extendedB & (1 << 23)) != 0,
+            hasClwb: (extendedB & (1 << 24)) != 0,
+            hasDcCvap: isArm64 && (SysAuxv.HardwareCapabilities & arm64Dcpop) != 0,
+            hasDcCvadp: isArm64 && (SysAuxv.HardwareCapabilities2 & arm64Dcpodp) != 0,
+            canRunMachineCode: architecture == Architecture.X64 && ExecutablePage.IsGranted(),
+            lineSizeBytes: X86Base.IsSupported ? ((featuresB >> 8) & 0xFF) * 8 : CacheLine.SizeBytes,
+            pageSizeBytes: Environment.SystemPageSize,
+            vectorBits: VectorBits(),
+            persistenceDomains: Sysfs.Machine.PersistenceDomains(),
+            environment: Variables());
+    }
+
+    private static int VectorBits() =>
+        Vector512.IsHardwareAccelerated ? 512
+        : Vector256.IsHardwareAccelerated ? 256
+        : Vector128.IsHardwareAccelerated ? 128 : 0;
+
+    private static Dictionary<string, string> Variables()
+    {
+        var set = new Dictionary<string, string>();
+        foreach (string name in PmemEnvironmentModule.variables)
+            if (Environment.GetEnvironmentVariable(name) is string value) set[name] = value;
+        return set;
+    }
+}

@@ -1,0 +1,74 @@
+using Pmem.Linux;
+
+namespace Pmem;
+
+/// <summary>The one place where refusals and error numbers become exceptions.</summary>
+internal static class Failures
+{
+    /// <summary>The value of a decision, or the exception for its refusal.</summary>
+    public static T ValueOrThrow<T>(this Decision<T> decision, string path) => decision switch
+    {
+        Decision<T>.Accepted accepted => accepted.Value,
+        Decision<T>.Refused refused => throw OfRefusal(refused.Reason, path),
+        _ => throw new InvalidOperationException("A decision is accepted or refused."),
+    };
+
+    public static Exception OfRefusal(Refusal refusal, string path)
+    {
+        string message = path.Length == 0 ? refusal.ToString() : $"Cannot map '{path}'. {refusal}";
+        return refusal switch
+        {
+            Refusal.LengthNotPositive or Refusal.DeviceLength => new ArgumentOutOfRangeException("length", message),
+            Refusal.OffsetNotAligned or Refusal.OutsideFile => new ArgumentOutOfRangeException("options", message),
+            Refusal.Contradiction => new ArgumentException(message, "options"),
+            _ => new PmemException(message, path, 0),
+        };
+    }
+
+    /// <summary>The flags of a copy exclude each other, or are not all known.</summary>
+    public static ArgumentException OfCopyFlags(Refusal refusal) => new(refusal.ToString(), "how");
+
+    /// <param name="number">The error number, positive.</param>
+    /// <param name="path">The file or directory.</param>
+    /// <param name="doing">What was being done, as in "allocate 4096 bytes of".</param>
+    public static Exception OfErrno(int number, string path, string doing)
+    {
+        string message = $"Cannot {doing} '{path}': {Errno.Describe(number)}. {Advice(number)}";
+        return number switch
+        {
+            Errno.ENOENT when !ParentExists(path) => new DirectoryNotFoundException(message),
+            Errno.ENOENT => new FileNotFoundException(message, path),
+            Errno.EACCES or Errno.EPERM => new UnauthorizedAccessException(message),
+            _ => new PmemException(message, path, number),
+        };
+    }
+
+    /// <summary>msync or a deep flush failed: what was stored in the range may not be durable.</summary>
+    public static PmemException OfPersist(int number, string path, long offset, long length, string doing) => new(
+        $"Cannot {doing} bytes {offset} to {offset + length} of '{path}': {Errno.Describe(number)}. "
+        + "What was stored there since the last successful persist may be lost. Storage may have failed or be full: "
+        + "keep the data, and do not count on a second try (the operating system may report an error only once).",
+        path, number);
+
+    /// <summary>A deep flush that cannot reach the device. What an ordinary persist made durable stays so.</summary>
+    public static PmemException OfDeepFlush(Refusal refusal, string path) => new(
+        $"Cannot deep-flush '{path}'. {refusal} An ordinary persist works.", path, 0);
+
+    private static string Advice(int number) => number switch
+    {
+        Errno.ENOENT => "Create it first, or check the spelling.",
+        Errno.EACCES or Errno.EPERM => "Ask its owner for the permission, or choose another place.",
+        Errno.EEXIST => "Leave Exclusive out to use the file that is there, or choose another name.",
+        Errno.ENOSPC or Errno.EDQUOT => "Free some space, or ask for fewer bytes.",
+        Errno.EISDIR => "It is a directory; give the path of a file.",
+        Errno.ENOTDIR => "A part of the path is a file; give a directory there.",
+        Errno.EROFS => "The file system is read-only; open with ReadOnly, or choose another place.",
+        Errno.EFBIG => "The file system has no files of that length; ask for fewer bytes.",
+        Errno.ENODEV => "This file cannot be mapped; choose a file on a disk or on persistent memory.",
+        12 => "Too little address space or too many mappings; unmap some, or raise the limit (ulimit -v, vm.max_map_count).",
+        23 or 24 => "Too many open files; close some, or raise the limit (ulimit -n).",
+        _ => "See the manual page of the call for what this means here.",
+    };
+
+    private static bool ParentExists(string path) => Directory.Exists(Linux.OpenFile.DirectoryOf(path));
+}

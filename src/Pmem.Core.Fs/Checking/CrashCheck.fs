@@ -1,0 +1,148 @@
+namespace Pmem
+
+open System
+open System.Collections.Generic
+
+module internal Checking =
+    let private describe (events: RecordedEvent[]) index =
+        if index < events.Length then events[index].ToString() else "nothing any more"
+
+    let private compare (first: RecordedEvent[]) (second: RecordedEvent[]) =
+        let mutable i = 0
+
+        while i < first.Length && i < second.Length && first[i] = second[i] do
+            i <- i + 1
+
+        if i < first.Length || i < second.Length then
+            raise (
+                InvalidOperationException(
+                    String.Concat(
+                        [|
+                            "The workload is not deterministic: event "
+                            Words.number (int64 i)
+                            " was "
+                            describe first i
+                            " in one run, and in the next "
+                            describe second i
+                            ". It must depend on nothing but the memory that it is given."
+                        |]
+                    )
+                )
+            )
+
+    let private once (options: CrashCheckOptions) image (workload: Action<RecordedMemory>) =
+        let memory = RecordedMemory(image, options.Model)
+        workload.Invoke memory
+        Seq.toArray memory.Trace
+
+    /// Runs a workload, twice: what cannot be repeated cannot be crashed at each of its points.
+    let record options image workload =
+        let first = once options image workload
+        compare first (once options image workload)
+        first
+
+    let private requireEvents (events: RecordedEvent[]) =
+        if events.Length = 0 then
+            raise (
+                ArgumentException(
+                    "There is nothing to crash: no store, flush, drain or promise was recorded.",
+                    nameof events
+                )
+            )
+
+    let run (options: CrashCheckOptions) (image: byte[]) (events: RecordedEvent[]) recovery =
+        requireEvents events
+        Trace.check (int64 image.Length) events
+
+        let subject = { Options = options; Image = Array.copy image; Recovery = recovery }
+
+        let searched = CrashSearch(subject, events).Run()
+
+        let verdict, counterexamples =
+            match searched.Finding with
+            | ValueSome finding -> CrashVerdict.Inconsistent, [| CrashShrink(subject, events, finding).Run() |]
+            | ValueNone when searched.IsComplete -> CrashVerdict.Consistent, [||]
+            | ValueNone -> CrashVerdict.ConsistentSoFar, [||]
+
+        CrashReport(
+            options,
+            verdict,
+            searched.Runs,
+            searched.Points,
+            counterexamples,
+            Linter(options.Model, events).Run()
+        )
+
+/// <summary>Crashes a workload at every point where it matters, runs recovery on what that can leave behind, and says
+/// whether recovery accepts all of it.</summary>
+/// <remarks>
+/// Recovery gets the crashed memory and judges what it finds: true where every promise was kept. It may store, and is then
+/// crashed too. A recovery that throws, loops or returns false is a counterexample. Workload and recovery must be
+/// deterministic and are run many times; both must use only the memory that they are given. Power failures alone are
+/// simulated: not media errors, not stores by other threads or processes.
+/// </remarks>
+[<AbstractClass; Sealed>]
+type CrashCheck =
+    /// <summary>Checks a workload and its recovery.</summary>
+    /// <param name="options">The model, the budget and how states are chosen.</param>
+    /// <param name="image">What memory holds, durably, before the workload; it is left as it is.</param>
+    /// <param name="workload">What is crashed. It is run twice; what it throws is thrown here.</param>
+    /// <param name="recovery">Whether the memory is right after a crash.</param>
+    /// <exception cref="T:System.ArgumentException">The workload did nothing.</exception>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">The workload left the memory.</exception>
+    /// <exception cref="T:System.InvalidOperationException">The workload or the recovery is not
+    /// deterministic.</exception>
+    /// <exception cref="T:System.OperationCanceledException">The check was cancelled.</exception>
+    static member Run
+        (
+            options: CrashCheckOptions,
+            image: byte[],
+            workload: Action<RecordedMemory>,
+            recovery: Func<CrashedMemory, bool>
+        ) =
+        ArgumentNullException.ThrowIfNull(options, nameof options)
+        ArgumentNullException.ThrowIfNull(image, nameof image)
+        ArgumentNullException.ThrowIfNull(workload, nameof workload)
+        ArgumentNullException.ThrowIfNull(recovery, nameof recovery)
+        Checking.run options image (Checking.record options image workload) recovery
+
+    /// <summary>Checks a trace that was recorded elsewhere, on real memory for instance, and its recovery.</summary>
+    /// <param name="options">The model, the budget and how states are chosen.</param>
+    /// <param name="image">What memory held, durably, before the trace; it is left as it is.</param>
+    /// <param name="events">The trace, in program order.</param>
+    /// <param name="recovery">Whether the memory is right after a crash.</param>
+    /// <exception cref="T:System.ArgumentException">The trace is empty, or an event lies outside the memory.</exception>
+    /// <exception cref="T:System.InvalidOperationException">The recovery is not deterministic.</exception>
+    /// <exception cref="T:System.OperationCanceledException">The check was cancelled.</exception>
+    static member RunTrace
+        (
+            options: CrashCheckOptions,
+            image: byte[],
+            events: IEnumerable<RecordedEvent>,
+            recovery: Func<CrashedMemory, bool>
+        ) =
+        ArgumentNullException.ThrowIfNull(options, nameof options)
+        ArgumentNullException.ThrowIfNull(image, nameof image)
+        ArgumentNullException.ThrowIfNull(events, nameof events)
+        ArgumentNullException.ThrowIfNull(recovery, nameof recovery)
+        Checking.run options image (Seq.toArray events) recovery
+
+/// Crash checks, for pipelines.
+module CrashCheck =
+    /// Checks a workload and its recovery.
+    let run
+        (options: CrashCheckOptions)
+        (image: byte[])
+        (workload: RecordedMemory -> unit)
+        (recovery: CrashedMemory -> bool)
+        =
+        CrashCheck.Run(options, image, Action<RecordedMemory> workload, Func<CrashedMemory, bool> recovery)
+
+    /// Checks a trace that was recorded elsewhere and its recovery.
+    let runTrace
+        (options: CrashCheckOptions)
+        (image: byte[])
+        (events: RecordedEvent seq)
+        (recovery: CrashedMemory -> bool)
+        =
+        CrashCheck.RunTrace(options, image, events, Func<CrashedMemory, bool> recovery)

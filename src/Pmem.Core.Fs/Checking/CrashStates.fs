@@ -1,0 +1,220 @@
+namespace Pmem
+
+open System
+open System.Buffers.Binary
+open System.Collections.Generic
+
+/// Every value once: takes the first, then, each time it is advanced, the next in depth-first order.
+[<Sealed>]
+type internal EveryChoice() =
+    inherit Choices()
+    let taken = List<struct (int * int)>()
+    let mutable position = 0
+
+    override _.Choose(_, count) =
+        if position = taken.Count then
+            taken.Add(struct (0, count))
+
+        let struct (chosen, _) = taken[position]
+        position <- position + 1
+        chosen
+
+    /// Whether there is a next path.
+    member _.Advance() =
+        position <- 0
+
+        while taken.Count > 0
+              && (let struct (chosen, count) = taken[taken.Count - 1] in chosen = count - 1) do
+            taken.RemoveAt(taken.Count - 1)
+
+        if taken.Count > 0 then
+            let struct (chosen, count) = taken[taken.Count - 1]
+            taken[taken.Count - 1] <- struct (chosen + 1, count)
+
+        taken.Count > 0
+
+[<Sealed>]
+type internal ImageComparer() =
+    interface IEqualityComparer<byte[]> with
+        member _.Equals(left, right) =
+            ReadOnlySpan(left).SequenceEqual(ReadOnlySpan right)
+
+        member _.GetHashCode image =
+            let mutable hash = HashCode()
+            hash.AddBytes(ReadOnlySpan image)
+            hash.ToHashCode()
+
+module internal Images =
+    /// Writes bytes of a word into an image; those that lie after its end are left out.
+    let write (image: byte[]) (atom: int64) (bits: Bits) =
+        for i in 0..7 do
+            let offset = int (atom * Atom.SizeBytes) + i
+
+            if bits.Mask >>> (8 * i) &&& 1UL = 1UL && offset < image.Length then
+                image[offset] <- byte (bits.Value >>> (8 * i))
+
+    let private settled (image: byte[]) (durability: Durability) =
+        let result = Array.copy image
+
+        for pair in durability.Durable do
+            write result pair.Key pair.Value
+
+        result
+
+    /// The distinct contents of words whose stores may be in order; calls before each that it tries.
+    let private contentsOf (image: byte[]) durability (atoms: int64[]) (trying: unit -> unit) =
+        let choices = EveryChoice()
+        let found = HashSet<byte[]>(ImageComparer())
+        let mutable goesOn = true
+
+        while goesOn do
+            trying ()
+            let layer = LazyLayer(0, durability, FlatSource image, List())
+            let contents = Array.zeroCreate (atoms.Length * 8)
+
+            for i in 0 .. atoms.Length - 1 do
+                let value = layer.ReadAtom(atoms[i], ~~~0UL, choices)
+                BinaryPrimitives.WriteUInt64LittleEndian(contents.AsSpan(8 * i), value)
+
+            found.Add contents |> ignore
+            goesOn <- choices.Advance()
+
+        Seq.toArray found
+
+    /// The pending words in groups that do not depend on each other: units, or words where units keep no order.
+    let private groups (durability: Durability) =
+        let atoms =
+            durability.Pending.Values
+            |> Seq.map (Seq.map (fun piece -> piece.Atom) >> Seq.distinct >> Seq.toArray)
+            |> Seq.toArray
+
+        if Model.keepsUnitOrder durability.Model then
+            atoms
+        else
+            Array.collect (Array.map Array.singleton) atoms
+
+    /// Calls with every image at a crash point.
+    let atPoint (image: byte[]) (durability: Durability) (trying: unit -> unit) (visit: byte[] -> unit) =
+        let groups = groups durability
+
+        let contents =
+            groups |> Array.map (fun atoms -> contentsOf image durability atoms trying)
+
+        let current = settled image durability
+
+        let rec choose group =
+            if group = groups.Length then
+                visit (Array.copy current)
+            else
+                for chosen in contents[group] do
+                    let atoms = groups[group]
+
+                    for i in 0 .. atoms.Length - 1 do
+                        let value = BinaryPrimitives.ReadUInt64LittleEndian(ReadOnlySpan(chosen, 8 * i, 8))
+                        write current (atoms[i]) { Value = value; Mask = ~~~0UL }
+
+                    choose (group + 1)
+
+        choose 0
+
+/// Every state that a power failure can leave behind.
+module CrashStates =
+    /// <summary>The most states that are listed, 65 536. What has more is what <c>CrashCheck</c> is for.</summary>
+    [<Literal>]
+    let MaxStates = 65536
+
+    /// Visits may repeat a state: bounded too.
+    [<Literal>]
+    let private MaxVisits = 4194304
+
+    /// 256 MiB.
+    [<Literal>]
+    let private MaxTotalBytes = 268435456L
+
+    let private explode model =
+        raise (
+            InvalidOperationException(
+                String.Concat(
+                    "The trace has too many crash states under ",
+                    model.ToString(),
+                    " to list (the bound is 65536 states and 256 MiB). Shorten it, or use CrashCheck, which does not list them."
+                )
+            )
+        )
+
+    /// <summary>
+    /// The distinct contents of memory after a power failure at any point of the trace, the first contents among them.
+    /// </summary>
+    /// <remarks>Complete: no state that the model allows is left out. The order is deterministic but means nothing. The
+    /// image given is left as it is.</remarks>
+    /// <exception cref="T:System.ArgumentException">An event lies outside the memory.</exception>
+    /// <exception cref="T:System.InvalidOperationException">There are more than 65 536 states, or they take more than
+    /// 256 MiB together.</exception>
+    let enumerate (model: PersistencyModel) (image: byte[]) (events: PersistEvent seq) =
+        ArgumentNullException.ThrowIfNull(image, nameof image)
+        ArgumentNullException.ThrowIfNull(events, nameof events)
+        let trace = Trace.ofEvents events
+        Trace.check (int64 image.Length) trace
+        let seen = HashSet<byte[]>(ImageComparer())
+        let states = List<byte[]>()
+        let mutable visits = 0
+
+        let trying () =
+            visits <- visits + 1
+
+            if visits > MaxVisits then
+                explode model
+
+        let visit state =
+            trying ()
+
+            if seen.Add state then
+                states.Add state
+
+            if
+                states.Count > MaxStates
+                || int64 states.Count * int64 image.Length > MaxTotalBytes
+            then
+                explode model
+
+        CrashPoints.walk model trace (fun _ durability _ ->
+            Images.atPoint image durability trying visit
+            true)
+
+        List.ofSeq states
+
+    /// <summary>The distinct contents of memory after a power failure at any point of a program, before its first write
+    /// and after its last drain included.</summary>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">A write does not lie in the memory.</exception>
+    /// <exception cref="T:System.InvalidOperationException">There are too many states to list.</exception>
+    let ofProgram (model: PersistencyModel) (image: byte[]) (program: PersistProgram) =
+        let memory = RecordedMemory(image, model)
+        program.RunOn(memory, "", 0)
+        enumerate model image (memory.Trace |> Seq.map (fun recorded -> recorded.Event))
+
+/// <summary>Every state that a power failure can leave behind.</summary>
+[<AbstractClass; Sealed>]
+type CrashStates =
+    /// <summary>The distinct contents of memory after a power failure at any point of the trace, the first contents
+    /// among them.</summary>
+    /// <param name="model">What is guaranteed.</param>
+    /// <param name="image">What memory holds before the first event; it is left as it is.</param>
+    /// <param name="events">The trace, in program order.</param>
+    /// <exception cref="T:System.ArgumentException">An event lies outside the memory.</exception>
+    /// <exception cref="T:System.InvalidOperationException">There are more than 65 536 states, or they take more than
+    /// 256 MiB together.</exception>
+    static member Enumerate
+        (model: PersistencyModel, image: byte[], events: IEnumerable<PersistEvent>)
+        : IReadOnlyList<byte[]> =
+        Array.ofList (CrashStates.enumerate model image events)
+
+    /// <summary>The distinct contents of memory after a power failure at any point of a program, before its first write
+    /// and after its last drain included.</summary>
+    /// <param name="model">What is guaranteed.</param>
+    /// <param name="image">What memory holds before the program; it is left as it is.</param>
+    /// <param name="program">The program.</param>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">A write does not lie in the memory.</exception>
+    /// <exception cref="T:System.InvalidOperationException">There are too many states to list.</exception>
+    static member OfProgram(model: PersistencyModel, image: byte[], program: PersistProgram) : IReadOnlyList<byte[]> =
+        ArgumentNullException.ThrowIfNull(program, nameof program)
+        Array.ofList (CrashStates.ofProgram model image program)

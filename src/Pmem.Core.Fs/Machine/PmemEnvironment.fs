@@ -1,0 +1,143 @@
+namespace Pmem
+
+open System
+open System.Collections.Generic
+open System.Globalization
+
+//  variable               values      meaning                                       source
+//  ---------------------  ----------  --------------------------------------------  -----------------
+//  PMEM_IS_PMEM_FORCE     0, 1        every mapping is (not) persistent memory      libpmem(7)
+//  PMEM_NO_CLWB           0, 1        never CLWB                                    libpmem(7)
+//  PMEM_NO_CLFLUSHOPT     0, 1        never CLFLUSHOPT                              libpmem(7)
+//  PMEM_NO_FLUSH          0, 1        1: never flush; 0: flush in spite of eADR     libpmem(7)
+//  PMEM_NO_MOVNT          0, 1        never non-temporal stores                     libpmem(7)
+//  PMEM_MOVNT_THRESHOLD   bytes       shortest non-temporal copy                    libpmem(7)
+//  PMEM_MMAP_HINT         hex         where to map; no randomisation                libpmem(7)
+//  PMEM_VECTOR_BITS       128 …       widest vector that a copy uses                this library
+//  PMEM_NO_MACHINE_CODE   0, 1        as if executable memory were refused          this library
+//
+//  libpmem ignores a value that it does not understand. Here it is refused: whoever sets one means something by it.
+
+/// A setting that can be left to the library.
+[<RequireQualifiedAccess>]
+type Setting =
+    /// The variable is unset: the platform decides.
+    | Unset
+    /// Forced off: 0.
+    | Off
+    /// Forced on: 1.
+    | On
+
+/// What the environment asks for.
+type PmemEnvironment =
+    {
+        /// <c>PMEM_IS_PMEM_FORCE</c>
+        IsPmemForce: Setting
+        /// <c>PMEM_NO_CLWB</c>
+        NoClwb: Setting
+        /// <c>PMEM_NO_CLFLUSHOPT</c>
+        NoClflushOpt: Setting
+        /// <c>PMEM_NO_FLUSH</c>
+        NoFlush: Setting
+        /// <c>PMEM_NO_MOVNT</c>
+        NoMovnt: Setting
+        /// <summary><c>PMEM_MOVNT_THRESHOLD</c>, in bytes; -1 where unset.</summary>
+        MovntThresholdBytes: int64
+        /// <summary><c>PMEM_MMAP_HINT</c>; 0 where unset.</summary>
+        MmapHint: int64
+        /// <summary><c>PMEM_VECTOR_BITS</c>: 128, 256 or 512; 0 where unset.</summary>
+        VectorBits: int
+        /// <c>PMEM_NO_MACHINE_CODE</c>
+        NoMachineCode: Setting
+    }
+
+    /// Nothing is set.
+    static member Empty =
+        {
+            IsPmemForce = Setting.Unset
+            NoClwb = Setting.Unset
+            NoClflushOpt = Setting.Unset
+            NoFlush = Setting.Unset
+            NoMovnt = Setting.Unset
+            MovntThresholdBytes = -1L
+            MmapHint = 0L
+            VectorBits = 0
+            NoMachineCode = Setting.Unset
+        }
+
+/// Reading the environment.
+module PmemEnvironment =
+    /// The variables that are read.
+    let variables =
+        [
+            "PMEM_IS_PMEM_FORCE"
+            "PMEM_NO_CLWB"
+            "PMEM_NO_CLFLUSHOPT"
+            "PMEM_NO_FLUSH"
+            "PMEM_NO_MOVNT"
+            "PMEM_MOVNT_THRESHOLD"
+            "PMEM_MMAP_HINT"
+            "PMEM_VECTOR_BITS"
+            "PMEM_NO_MACHINE_CODE"
+        ]
+
+    let private setting variable (value: string) =
+        match value with
+        | "0" -> Accepted Setting.Off
+        | "1" -> Accepted Setting.On
+        | _ -> Refused(BadEnvironment(variable, value, "0 or 1"))
+
+    let private threshold variable (value: string) =
+        match Int64.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture) with
+        | true, bytes -> Accepted bytes
+        | _ -> Refused(BadEnvironment(variable, value, "a number of bytes, 0 or more"))
+
+    let private hint variable (value: string) =
+        let digits =
+            if value.StartsWith("0x", StringComparison.OrdinalIgnoreCase) then
+                value.Substring 2
+            else
+                value
+
+        match Int64.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture) with
+        | true, address when address > 0L && address % 4096L = 0L -> Accepted address
+        | _ -> Refused(BadEnvironment(variable, value, "a page-aligned address in hexadecimal, as in 0x10000000000"))
+
+    let private vectorBits variable (value: string) =
+        match value with
+        | "128" -> Accepted 128
+        | "256" -> Accepted 256
+        | "512" -> Accepted 512
+        | _ -> Refused(BadEnvironment(variable, value, "128, 256 or 512"))
+
+    /// Reads the variables; those that the dictionary lacks are unset. The first bad value is refused.
+    let parse (values: IReadOnlyDictionary<string, string>) =
+        let read variable unset parse =
+            match values.TryGetValue variable with
+            | true, value -> parse variable value
+            | _ -> Accepted unset
+
+        decision {
+            let! isPmemForce = read "PMEM_IS_PMEM_FORCE" Setting.Unset setting
+            let! noClwb = read "PMEM_NO_CLWB" Setting.Unset setting
+            let! noClflushOpt = read "PMEM_NO_CLFLUSHOPT" Setting.Unset setting
+            let! noFlush = read "PMEM_NO_FLUSH" Setting.Unset setting
+            let! noMovnt = read "PMEM_NO_MOVNT" Setting.Unset setting
+            let! movntThresholdBytes = read "PMEM_MOVNT_THRESHOLD" -1L threshold
+            let! mmapHint = read "PMEM_MMAP_HINT" 0L hint
+            let! vectorBits = read "PMEM_VECTOR_BITS" 0 vectorBits
+            let! noMachineCode = read "PMEM_NO_MACHINE_CODE" Setting.Unset setting
+
+            return
+                {
+                    IsPmemForce = isPmemForce
+                    NoClwb = noClwb
+                    NoClflushOpt = noClflushOpt
+                    NoFlush = noFlush
+                    NoMovnt = noMovnt
+                    MovntThresholdBytes = movntThresholdBytes
+                    MmapHint = mmapHint
+                    VectorBits = vectorBits
+                    NoMachineCode = noMachineCode
+                }
+        }

@@ -1,0 +1,174 @@
+module Pmem.Tests.CrashReportTests
+
+open System
+open Expecto
+open Pmem
+open Pmem.Tests.CrashBugs
+
+let tests =
+    testList
+        "crash reports"
+        [
+            testCase "a counterexample has what matters, and no event more" (fun () ->
+                let workload (memory: RecordedMemory) =
+                    for i in 1L .. 20L do
+                        memory.StoreInt64(1024L + 64L * i, i)
+                        memory.Persist(1024L + 64L * i, 8L)
+                        memory.Acknowledge i
+
+                    memory.StoreInt64(64L, 1L)
+                    memory.StoreInt64(0L, 1L)
+                    memory.Persist(0L, 8L)
+
+                let recovery (memory: CrashedMemory) =
+                    memory.ReadInt64 0L = 0L || memory.ReadInt64 64L = 1L
+
+                let found =
+                    (CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 4096) workload recovery).Counterexample
+
+                Expect.equal [ for store in found.Lost -> store.Range.Offset ] [ 64L ] "lost"
+                Expect.equal [ for store in found.Durable -> store.Range.Offset ] [ 0L ] "durable"
+                Expect.equal found.Events.Count 2 "events"
+                Expect.isEmpty found.Acknowledged "no promise matters")
+
+            testCase "a store whose loss does not matter is not shown as lost" (fun () ->
+                let workload (memory: RecordedMemory) =
+                    memory.StoreInt64(512L, 9L)
+                    memory.StoreInt64(64L, 1L)
+                    memory.StoreInt64(0L, 1L)
+
+                let recovery (memory: CrashedMemory) =
+                    memory.ReadInt64 512L |> ignore
+                    memory.ReadInt64 0L = 0L || memory.ReadInt64 64L = 1L
+
+                let found =
+                    (CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 4096) workload recovery).Counterexample
+
+                Expect.equal [ for store in found.Lost -> store.Range.Offset ] [ 64L ] "lost")
+
+            testCase "a store is lost also where the event after the crash would have made it durable" (fun () ->
+                let workload (memory: RecordedMemory) =
+                    memory.StoreInt64(64L, 42L)
+                    memory.StoreInt64(0L, 1L)
+                    memory.Persist(0L, 128L)
+
+                let recovery (memory: CrashedMemory) =
+                    memory.ReadInt64 0L = 0L || memory.ReadInt64 64L = 42L
+
+                let found =
+                    (CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 128) workload recovery).Counterexample
+
+                Expect.equal [ for store in found.Lost -> store.Range.Offset ] [ 64L ] "lost"
+                Expect.equal [ for store in found.Durable -> store.Range.Offset ] [ 0L ] "durable")
+
+            testCase "the lost store is named where many before it matter" (fun () ->
+                let found =
+                    (CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 1024) unordered logRecovered)
+                        .Counterexample
+
+                Expect.equal [ for store in found.Lost -> store.Range.Offset ] [ 384L ] "lost"
+                Expect.isLessThan found.Events.Count 8 "flushes, drains and promises are left out")
+
+            testCase "the text tells everything" (fun () ->
+                let report =
+                    CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 1024) unordered logRecovered
+
+                let text = string report
+
+                for part in
+                    [
+                        "Inconsistent"
+                        "X86"
+                        "LOST     CrashBugs.fs:"
+                        "store 384+8 = 6"
+                        "durable  CrashBugs.fs:"
+                        "store 0+8 = 6"
+                        "power failure before CrashBugs.fs:"
+                        "read   384+8 → 0"
+                        "Recovery returned false."
+                        "is never flushed: flush its range and drain"
+                    ] do
+                    Expect.stringContains text part text
+
+                Expect.isLessThan (text.Split('\n').Length) 40 "short"
+                Expect.isFalse (text.Contains "FSharp") "no type names")
+
+            testCase "the value that memory held is there" (fun () ->
+                let found =
+                    (CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 1024) unordered logRecovered)
+                        .Counterexample
+
+                let image = found.ToImage()
+                Expect.equal (BitConverter.ToInt64(image, 0)) 6L "the count"
+                Expect.equal (BitConverter.ToInt64(image, 384)) 0L "the lost record")
+
+            testCase "a torn store shows which part was lost" (fun () ->
+                let workload (memory: RecordedMemory) =
+                    memory.Store(64L, ReadOnlySpan(Array.create 24 1uy))
+                    memory.Persist(64L, 24L)
+
+                let recovery (memory: CrashedMemory) =
+                    memory.ReadInt64 64L = 0L || memory.ReadInt64 72L <> 0L
+
+                let report =
+                    CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 1024) workload recovery
+
+                Expect.equal [ for store in report.Counterexample.Lost -> string store.Range ] [ "72+8" ] "lost"
+                Expect.stringContains (string report) "torn" "said"
+                Expect.stringContains (string report) "lost of it: 72+8" "said")
+
+            testCase "what recovery throws is in the report" (fun () ->
+                let report =
+                    CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 1024) (log 2L) (fun memory ->
+                        if memory.ReadInt64 0L = 1L then
+                            invalidOp "the journal is damaged"
+
+                        true)
+
+                Expect.stringContains (string report) "InvalidOperationException: the journal is damaged" "words")
+
+            testCase "a recovery that loops is told so" (fun () ->
+                let options = CrashCheckOptions.Default.WithAccessBound 1000L
+
+                let report =
+                    CrashCheck.run options (Array.zeroCreate 1024) (log 2L) (fun memory ->
+                        while memory.ReadInt64 0L = 1L do
+                            ()
+
+                        true)
+
+                Expect.stringContains (string report) "Recovery loops: it had not ended after 1000" "words")
+
+            testCase "a recovery that only flushes, drains or promises loops too" (fun () ->
+                let options = CrashCheckOptions.Default.WithAccessBound 1000L
+
+                for model in CrashBugs.models do
+                    for call in
+                        [
+                            fun (memory: CrashedMemory) -> memory.Drain()
+                            fun memory -> memory.Flush(0L, 8L)
+                            fun memory -> memory.Flush(0L, 0L)
+                            fun memory -> memory.Acknowledge 1L
+                        ] do
+                        let recovery memory =
+                            while true do
+                                call memory
+
+                            true
+
+                        let report =
+                            CrashCheck.run (options.WithModel model) (Array.zeroCreate 1024) (log 2L) recovery
+
+                        Expect.stringContains
+                            (string report)
+                            "Recovery loops: it had not ended after 1000 accesses."
+                            "words")
+
+            testCase "a consistent report has no counterexample, and says so" (fun () ->
+                let report =
+                    CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 1024) (log 2L) logRecovered
+
+                Expect.isFalse report.HasCounterexample "none"
+                Expect.throwsT<InvalidOperationException> (fun () -> report.Counterexample |> ignore) "refused"
+                Expect.stringContains (string report) "Consistent, exhaustively" "words")
+        ]

@@ -1,0 +1,179 @@
+/// The README, the public API and the shape of the repository are held here.
+module Pmem.Tests.DocumentTests
+
+open System
+open System.IO
+open System.Reflection
+open Expecto
+open Microsoft.FSharp.Core
+open PublicApiGenerator
+open Pmem
+
+/// The source tree, above where the tests run; a machine that only runs them may lack it.
+let private root =
+    let rec find (directory: DirectoryInfo | null) =
+        match directory with
+        | null -> ""
+        | directory when File.Exists(Path.Combine(directory.FullName, "Pmem.sln")) -> directory.FullName
+        | directory -> find directory.Parent
+
+    find (DirectoryInfo AppContext.BaseDirectory)
+
+let private isSourceThere () = root <> ""
+
+let private needingSources name test =
+    Harness.needing "the source tree" isSourceThere name test
+
+let private linesOf path =
+    File.ReadAllLines(Path.Combine(root, path))
+
+/// The fenced blocks of a language, each a list of lines without their common indentation.
+let private blocks language (lines: string[]) =
+    let mutable block = None
+
+    [
+        for line in lines do
+            match block with
+            | None when line = "```" + language -> block <- Some []
+            | Some found when line = "```" ->
+                List.rev found
+                block <- None
+            | Some found -> block <- Some(line.Trim() :: found)
+            | None -> ()
+    ]
+
+let private contains (lines: string[]) (block: string list) =
+    lines
+    |> Array.map (fun line -> line.Trim())
+    |> Array.windowed block.Length
+    |> Array.exists (fun window -> List.ofArray window = block)
+
+let private options = ApiGeneratorOptions(IncludeAssemblyAttributes = false)
+
+/// PMEM_TESTS_ACCEPT=1 makes the API as it is the new baseline.
+let private isAccepted =
+    Environment.GetEnvironmentVariable "PMEM_TESTS_ACCEPT" = "1"
+
+let private isPinned (assembly: Assembly) file =
+    let path = Path.Combine(root, "tests", "Pmem.Tests", "Api", file)
+    let api = assembly.GeneratePublicApi(options).ReplaceLineEndings "\n"
+
+    if isAccepted then
+        Directory.CreateDirectory(Path.Combine(root, "tests", "Pmem.Tests", "Api"))
+        |> ignore
+
+        File.WriteAllText(path, api)
+
+    Expect.equal (api.Split '\n') (File.ReadAllText(path).Split '\n') $"{file}; PMEM_TESTS_ACCEPT=1 accepts the change"
+
+let private isFSharpModule (candidate: Type) =
+    candidate.GetCustomAttributes<CompilationMappingAttribute>()
+    |> Seq.exists (fun mapping ->
+        mapping.SourceConstructFlags &&& SourceConstructFlags.KindMask = SourceConstructFlags.Module)
+
+let rec private mentionsFSharp (candidate: Type) =
+    if candidate.HasElementType then
+        match candidate.GetElementType() with
+        | null -> false
+        | element -> mentionsFSharp element
+    else
+        (match candidate.FullName with
+         | null -> false
+         | name -> name.StartsWith("Microsoft.FSharp.", StringComparison.Ordinal))
+        || (candidate.IsGenericType
+            && candidate.GetGenericArguments() |> Array.exists mentionsFSharp)
+
+let private signatureOf (info: MemberInfo) =
+    match info with
+    | :? MethodInfo as method -> method.ReturnType :: [ for p in method.GetParameters() -> p.ParameterType ]
+    | :? ConstructorInfo as constructor -> [ for p in constructor.GetParameters() -> p.ParameterType ]
+    | :? PropertyInfo as property -> [ property.PropertyType ]
+    | :? FieldInfo as field -> [ field.FieldType ]
+    | _ -> []
+
+/// Public members that a C# caller meets with an F# type in their signature. Modules, and the builder behind a
+/// computation expression, are for F#.
+let private fsharpInSignatures (assembly: Assembly) =
+    [
+        for candidate in assembly.GetExportedTypes() do
+            if
+                not (isFSharpModule candidate)
+                && not (candidate.Name.EndsWith("Builder", StringComparison.Ordinal))
+            then
+                for info in
+                    candidate.GetMembers(
+                        BindingFlags.Public
+                        ||| BindingFlags.Instance
+                        ||| BindingFlags.Static
+                        ||| BindingFlags.DeclaredOnly
+                    ) do
+                    if signatureOf info |> List.exists mentionsFSharp then
+                        $"{candidate.FullName}.{info.Name}"
+    ]
+
+let private core = typeof<FlushPlan>.Assembly
+let private executor = typeof<PmemMapping>.Assembly
+
+let tests =
+    testList
+        "documents"
+        [
+            needingSources "every snippet of the README is compiled" (fun () ->
+                let readme = linesOf "README.md"
+
+                for language, path in
+                    [
+                        "csharp", "tests/Pmem.Testing/Snippets.cs"
+                        "fsharp", "tests/Pmem.Tests/Snippets.fs"
+                    ] do
+                    let blocks = blocks language readme
+                    Expect.isNonEmpty blocks language
+
+                    // A block of several parts may leave out what stands between them.
+                    for block in blocks do
+                        Expect.isTrue (contains (linesOf path) block) $"{path} lacks:\n{String.Join('\n', block)}")
+
+            testCase "the snippets of the README do what it says"
+            <| fun () ->
+                Harness.inDirectory (fun directory ->
+                    let path = Path.Combine(directory, "f")
+                    Pmem.Testing.Snippets.Plan path
+                    Expect.equal (File.ReadAllBytes(path)[12288]) 2uy "plan"
+                    let bytes = Snippets.run (Path.Combine(directory, "g"))
+                    Expect.equal (BitConverter.ToInt64(bytes, 0)) 72L "program"
+                    let report = Pmem.Testing.Snippets.Crash()
+                    Expect.equal report.Verdict CrashVerdict.Inconsistent "the bug is found"
+                    Expect.stringContains (string report) "Snippets.cs" "and where")
+
+            needingSources "the README is under 300 lines and names the two commands" (fun () ->
+                let readme = linesOf "README.md"
+                Expect.isLessThan readme.Length 300 "lines"
+
+                for command in
+                    [
+                        "dotnet run --project samples/ManPage -- FILE"
+                        "dotnet run --project tests/Pmem.Tests"
+                    ] do
+                    Expect.exists readme (fun line -> line.StartsWith(command, StringComparison.Ordinal)) command)
+
+            needingSources "the files that the documents name are there" (fun () ->
+                for document in [ "README.md"; "docs/architecture.md" ] do
+                    for line in linesOf document do
+                        for link in Text.RegularExpressions.Regex.Matches(line, @"\]\(([^)#:]+)\)") do
+                            Expect.isTrue (File.Exists(Path.Combine(root, link.Groups[1].Value))) $"{document}: {link}")
+
+            needingSources "the public API of the core is pinned" (fun () -> isPinned core "Pmem.Core.txt")
+            needingSources "the public API of the executor is pinned" (fun () -> isPinned executor "Pmem.txt")
+
+            testCase "no F# type is in a signature that C# sees"
+            <| fun () -> Expect.isEmpty (fsharpInSignatures core @ fsharpInSignatures executor) "members"
+
+            testCase "the libraries ask for an FSharp.Core that every SDK brings"
+            <| fun () ->
+                let asked =
+                    core.GetReferencedAssemblies()
+                    |> Seq.find (fun name -> name.Name = "FSharp.Core")
+                    |> _.Version
+
+                Expect.equal asked (System.Version(6, 0, 0, 0)) "version"
+        ]

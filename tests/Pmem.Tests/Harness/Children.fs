@@ -1,0 +1,150 @@
+/// What child processes of the tests do. Each prints what it found, and the test that started it judges.
+module Pmem.Tests.Children
+
+open System
+open System.IO
+open Pmem
+open Pmem.Linux
+open Pmem.Testing
+
+/// Prints the kind and message of what the action throws, or "nothing".
+let private tell (action: unit -> unit) =
+    try
+        action ()
+        printfn "nothing"
+    with e ->
+        printfn "%s: %s" (e.GetType().Name) e.Message
+
+let private map path (action: PmemMapping -> unit) =
+    use map = PmemMapping.Create(path, 65536L)
+    action map
+
+/// Everything that a mapping says of itself, and that it works.
+let private describe path =
+    map path (fun map ->
+        map.Span.Fill 9uy
+        map.Persist(0L, map.Length)
+        map.Execute(FlushPlan.Of(ByteRange(0L, 1L), ByteRange(9000L, 1L)))
+        map.Flush(0L, 8L)
+        map.Drain()
+        map.DeepPersist(0L, 8L)
+        printfn "%O" map
+        printfn "%O" map.Granularity
+        printfn "%s" (PmemPlatform.Describe()))
+
+let private asNobody (action: string -> unit) path =
+    Posix.DropPrivileges()
+    action path
+
+/// Persists between two marks, so that a trace shows the system calls of a persist.
+let private persistBetweenMarks path =
+    map path (fun map ->
+        let plan = FlushPlan.Of(ByteRange(0L, 8L), ByteRange(4096L, 8L))
+
+        let once () =
+            map.Span[5000] <- 1uy
+            map.Persist(5000L, 8L)
+
+        // Enough calls for the last tier of the JIT compiler, which takes its time.
+        for _ in 1..2000 do
+            once ()
+            map.Execute plan
+
+        Threading.Thread.Sleep 500
+        once ()
+        Posix.Mark "<begin>"
+        once ()
+        Posix.Mark "<end>")
+
+/// A page unmapped behind the library's back makes msync fail. The mapping is not disposed: by then the hole may be
+/// somebody else's memory. So it may be before the msync, which then succeeds: hence some tries.
+let private persistOverAHole path =
+    let fails () =
+        let map = PmemMapping.Create(path, 3L * 4096L)
+        Posix.Unmap(NativeInterop.NativePtr.toNativeInt map.Pointer + 4096n, 4096un)
+
+        try
+            map.Msync(0L, map.Length)
+            false
+        with e ->
+            printfn "%s: %s" (e.GetType().Name) e.Message
+            true
+
+    Seq.exists (fun _ -> fails ()) (seq { 1..50 }) |> ignore
+
+/// Maps a file again and again while other threads map memory of their own, and looks whether theirs is left alone.
+let private mapBesideOthers path =
+    use file = PmemMapping.Create(path, 4L <<< 20, PmemMapOptions(Sparse = true))
+    let mutable isOver = false
+    let mutable foreign = 0
+
+    let mapOwn () =
+        let bytes = 2un <<< 20
+        let flags = SysMman.MapPrivate ||| SysMman.MapAnonymous
+
+        while not (Threading.Volatile.Read &isOver) do
+            let address =
+                SysMman.Map(0n, bytes, SysMman.ProtRead ||| SysMman.ProtWrite, flags, -1, 0L)
+
+            let memory = Span<byte>(address.ToPointer(), int bytes)
+            memory[0] <- 77uy
+            memory[1 <<< 20] <- 77uy
+            Threading.Thread.SpinWait 200
+
+            if memory[0] <> 77uy || memory[1 <<< 20] <> 77uy then
+                Threading.Interlocked.Increment &foreign |> ignore
+
+            SysMman.Unmap(address, bytes) |> ignore
+
+    let threads = [ for _ in 1..4 -> Threading.Thread mapOwn ]
+    threads |> List.iter (fun thread -> thread.Start())
+    let clock = Diagnostics.Stopwatch.StartNew()
+
+    while clock.ElapsedMilliseconds < 4000L do
+        (PmemMapping.Open path).Dispose()
+
+    Threading.Volatile.Write(&isOver, true)
+    threads |> List.iter (fun thread -> thread.Join())
+    printfn "%d of %O" foreign file.Length
+
+/// Prints how many mappings of the file, of anything, and how many descriptors a thousand cycles left behind.
+let private mapAThousandTimes path =
+    let mappings (part: string) =
+        File.ReadLines "/proc/self/maps"
+        |> Seq.filter (fun line -> line.Contains part)
+        |> Seq.length
+
+    let descriptors () =
+        Directory.GetFileSystemEntries("/proc/self/fd").Length
+
+    let once () =
+        use map = PmemMapping.Create(path, 1L <<< 21)
+        map.Span[0] <- 1uy
+        map.Persist(0L, 1L)
+
+    once ()
+    let mappingsBefore, descriptorsBefore = mappings "", descriptors ()
+
+    for _ in 1..1000 do
+        once ()
+
+    printfn "%d %d %d" (mappings path) (mappings "" - mappingsBefore) (descriptors () - descriptorsBefore)
+
+let private table: Map<string, string -> unit> =
+    Map
+        [
+            "describe", describe
+            "platform", fun _ -> tell (fun () -> PmemPlatform.Current |> ignore)
+            "address",
+            fun path -> map path (fun map -> printfn "0x%x" (int64 (NativeInterop.NativePtr.toNativeInt map.Pointer)))
+            "open-as-nobody", asNobody (fun path -> tell (fun () -> PmemMapping.Open(path).Dispose()))
+            "create-as-nobody", asNobody (fun path -> tell (fun () -> PmemMapping.Create(path, 4096L).Dispose()))
+            "persist-between-marks", persistBetweenMarks
+            "persist-over-a-hole", persistOverAHole
+            "map-a-thousand-times", mapAThousandTimes
+            "map-beside-others", mapBesideOthers
+        ]
+
+let run name path =
+    table[name] path
+    0

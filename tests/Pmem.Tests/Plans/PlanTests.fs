@@ -1,0 +1,105 @@
+module Pmem.Tests.PlanTests
+
+open System
+open Expecto
+open Pmem
+open Pmem.Tests.Generators
+
+let private linesOf (ranges: ByteRange list) =
+    ranges
+    |> Seq.filter (fun range -> not range.IsEmpty)
+    |> Seq.collect (fun range -> seq { CacheLine.indexOf range.Offset .. CacheLine.indexOf (range.End - 1L) })
+    |> Set.ofSeq
+
+let private isWellFormed plan =
+    let ranges = FlushPlan.ranges plan
+
+    FlushPlan.steps plan = List.map Flush ranges @ [ Drain ]
+    && ranges
+       |> List.forall (fun range ->
+           range.Length > 0L
+           && range.Offset % CacheLine.SizeBytes = 0L
+           && range.Length % CacheLine.SizeBytes = 0L)
+    && ranges
+       |> List.pairwise
+       |> List.forall (fun (left, right) -> left.End < right.Offset)
+
+let tests =
+    testList
+        "flush plan"
+        [
+            property
+                "ends in its only drain; its ranges are whole lines, sorted, disjoint, coalesced"
+                (fun (ranges: ByteRange list) -> isWellFormed (FlushPlan.ofRanges ranges))
+
+            property "flushes exactly the lines that it was built from" (fun (ranges: ByteRange list) ->
+                let plan = FlushPlan.ofRanges ranges
+
+                linesOf (FlushPlan.ranges plan) = linesOf ranges
+                && FlushPlan.lineCount plan = int64 (linesOf ranges).Count)
+
+            property "covers every range that it was built from" (fun (ranges: ByteRange list) ->
+                let plan = FlushPlan.ofRanges ranges
+                ranges |> List.forall (fun range -> FlushPlan.covers range plan))
+
+            property
+                "covers another range exactly if it flushes each of its lines"
+                (fun (ranges: ByteRange list) (other: ByteRange) ->
+                    FlushPlan.covers other (FlushPlan.ofRanges ranges) =
+                        Set.isSubset (linesOf [ other ]) (linesOf ranges))
+
+            property "does not depend on the order, or on how it was built" (fun (ranges: ByteRange list) ->
+                let plan = FlushPlan.ofRanges ranges
+
+                let oneByOne =
+                    List.fold (fun plan range -> FlushPlan.flush range plan) FlushPlan.empty ranges
+
+                plan = FlushPlan.ofRanges (List.rev ranges)
+                && plan = oneByOne
+                && plan.GetHashCode() = oneByOne.GetHashCode()
+                && plan = FlushPlan.Of(ReadOnlySpan(List.toArray ranges)))
+
+            property "union is associative" (fun (a: FlushPlan) (b: FlushPlan) (c: FlushPlan) ->
+                FlushPlan.union (FlushPlan.union a b) c = FlushPlan.union a (FlushPlan.union b c))
+
+            property "union is commutative" (fun (a: FlushPlan) (b: FlushPlan) ->
+                FlushPlan.union a b = FlushPlan.union b a)
+
+            property "union is idempotent, and the empty plan is its unit" (fun (a: FlushPlan) ->
+                let again = FlushPlan.ofRanges (FlushPlan.ranges a)
+
+                FlushPlan.union a again = a
+                && FlushPlan.union a FlushPlan.empty = a
+                && FlushPlan.union FlushPlan.empty a = a)
+
+            property "union flushes what either flushes, and is well formed" (fun (a: FlushPlan) (b: FlushPlan) ->
+                let union = FlushPlan.union a b
+
+                isWellFormed union
+                && linesOf (FlushPlan.ranges union) =
+                    Set.union (linesOf (FlushPlan.ranges a)) (linesOf (FlushPlan.ranges b)))
+
+            property "is built up to the last offset without overflow" (fun (WideRange range) (small: ByteRange) ->
+                let plan = FlushPlan.ofRanges [ range; small ]
+
+                FlushPlan.covers range plan
+                && FlushPlan.covers small plan
+                && FlushPlan.lineCount plan > 0L = (range.Length + small.Length > 0L)
+                && FlushPlan.ranges plan
+                   |> List.forall (fun r -> r.Length > 0L && r.End > r.Offset))
+
+            testCase "the empty plan is the drain"
+            <| fun () ->
+                Expect.equal (FlushPlan.steps FlushPlan.empty) [ Drain ] "steps"
+                Expect.equal (FlushPlan.ofRanges []) FlushPlan.empty "of nothing"
+                Expect.equal (FlushPlan.ofRanges [ ByteRange.create 70L 0L ]) FlushPlan.empty "of an empty range"
+                Expect.equal (string FlushPlan.empty) "drain" "text"
+
+            testCase "plans differ where their lines differ"
+            <| fun () ->
+                let one = FlushPlan.ofRanges [ ByteRange.create 0L 1L ]
+                let two = FlushPlan.ofRanges [ ByteRange.create 64L 1L ]
+                Expect.notEqual one two "other lines"
+                Expect.equal one (FlushPlan.ofRanges [ ByteRange.create 63L 1L ]) "the same line"
+                Expect.isFalse (one.Equals "flush 0+64; drain") "another type"
+        ]
