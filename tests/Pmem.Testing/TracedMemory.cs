@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-
 namespace Pmem.Testing;
 
 /// <summary>
@@ -15,74 +13,53 @@ internal sealed class TracedMemory(Observed observed) : IPersistentMemory
 
     public long Length => _memory.Length;
 
-    public void Read(long offset, Span<byte> destination) => _memory.Read(offset, destination);
+    public void Read(long offset, Span<byte> destination, SourceLine source) => _memory.Read(offset, destination, source);
 
-    public byte ReadByte(long offset) => _memory.ReadByte(offset);
-
-    public int ReadInt32(long offset) => _memory.ReadInt32(offset);
-
-    public long ReadInt64(long offset) => _memory.ReadInt64(offset);
-
-    public void Store(long offset, ReadOnlySpan<byte> bytes, string file, int line)
+    public void Store(long offset, ReadOnlySpan<byte> bytes, SourceLine source)
     {
-        _memory.Store(offset, bytes, file, line);
-        Add(PersistEvent.NewStore(offset, bytes.ToArray()), file, line);
+        _memory.Store(offset, bytes, source);
+        Add(PersistEvent.NewStore(offset, bytes.ToArray()), source);
     }
 
-    public void StoreByte(long offset, byte value, string file, int line)
+    public void StoreNonTemporal(long offset, ReadOnlySpan<byte> bytes, SourceLine source)
     {
-        _memory.StoreByte(offset, value, file, line);
-        Add(PersistEvent.NewStore(offset, [value]), file, line);
+        _memory.StoreNonTemporal(offset, bytes, source);
+        Add(PersistEvent.NewStoreNonTemporal(offset, bytes.ToArray()), source);
+        AddIssued(source);
     }
 
-    public void StoreInt32(long offset, int value, string file, int line)
+    public long CompareExchange(long offset, long value, long comparand, SourceLine source)
     {
-        byte[] bytes = new byte[4];
-        BinaryPrimitives.WriteInt32LittleEndian(bytes, value);
-        _memory.StoreInt32(offset, value, file, line);
-        Add(PersistEvent.NewStore(offset, bytes), file, line);
+        long before = _memory.CompareExchange(offset, value, comparand, source);
+        Add(PersistEvent.NewExecute(Instruction.Fence), source);
+        if (before == comparand) Add(PersistEvent.NewStore(offset, BitConverter.GetBytes(value)), source);
+        return before;
     }
 
-    public void StoreInt64(long offset, long value, string file, int line)
+    public void Flush(long offset, long length, SourceLine source)
     {
-        byte[] bytes = new byte[8];
-        BinaryPrimitives.WriteInt64LittleEndian(bytes, value);
-        _memory.StoreInt64(offset, value, file, line);
-        Add(PersistEvent.NewStore(offset, bytes), file, line);
+        _memory.Flush(offset, length, source);
+        AddIssued(source);
     }
 
-    public void StoreNonTemporal(long offset, ReadOnlySpan<byte> bytes, string file, int line)
+    public void Drain(SourceLine source)
     {
-        _memory.StoreNonTemporal(offset, bytes, file, line);
-        Add(PersistEvent.NewStoreNonTemporal(offset, bytes.ToArray()), file, line);
-        AddIssued(file, line);
+        _memory.Drain(source);
+        AddIssued(source);
     }
 
-    public void Flush(long offset, long length, string file, int line)
+    public void Persist(long offset, long length, SourceLine source)
     {
-        _memory.Flush(offset, length, file, line);
-        AddIssued(file, line);
+        _memory.Persist(offset, length, source);
+        AddIssued(source);
     }
 
-    public void Drain(string file, int line)
+    public void Acknowledge(long operation, SourceLine source) => Add(PersistEvent.NewAcknowledge(operation), source);
+
+    private void AddIssued(SourceLine source)
     {
-        _memory.Drain(file, line);
-        AddIssued(file, line);
+        foreach (Instruction instruction in observed.Take()) Add(PersistEvent.NewExecute(instruction), source);
     }
 
-    public void Persist(long offset, long length, string file, int line)
-    {
-        _memory.Persist(offset, length, file, line);
-        AddIssued(file, line);
-    }
-
-    public void Acknowledge(long operation, string file, int line) =>
-        Add(PersistEvent.NewAcknowledge(operation), file, line);
-
-    private void AddIssued(string file, int line)
-    {
-        foreach (Instruction instruction in observed.Take()) Add(PersistEvent.NewExecute(instruction), file, line);
-    }
-
-    private void Add(PersistEvent what, string file, int line) => _trace.Add(new RecordedEvent(what, file, line));
+    private void Add(PersistEvent what, SourceLine source) => _trace.Add(new RecordedEvent(what, source));
 }

@@ -155,7 +155,7 @@ type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEven
             stores
 
     let flushOf index range =
-        TracedFlush(index, range, events[index].File, events[index].Line)
+        TracedFlush(index, range, events[index].Source)
 
     let overwrite index (range: ByteRange) (stores: List<PendingStore>) =
         for store in stores do

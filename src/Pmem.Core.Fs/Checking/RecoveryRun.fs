@@ -223,7 +223,7 @@ type internal CrashedBacking(source: Source, script: Script, log: List<Narrowing
         backing.ChoicesAt.Add script.Position
         backing.NarrowingsAt.Add log.Count
 
-    override _.Read(offset, destination) =
+    override _.Read(offset, destination, _) =
         let bytes = Array.zeroCreate destination.Length
 
         Atoms.forEach offset (int64 bytes.Length) (fun atom first last index ->

@@ -162,8 +162,13 @@ module CopyPlan =
             do! check platform flags
             let isFlushed = not (has PmemCopyOptions.NoFlush flags)
             let isByPage = Lowering.isByPage platform granularity
-            let isPast = hasAny (PmemCopyOptions.NonTemporal ||| PmemCopyOptions.WriteCombining) flags
-            let isThrough = hasAny (PmemCopyOptions.Temporal ||| PmemCopyOptions.WriteBack) flags
+
+            let isPast =
+                hasAny (PmemCopyOptions.NonTemporal ||| PmemCopyOptions.WriteCombining) flags
+
+            let isThrough =
+                hasAny (PmemCopyOptions.Temporal ||| PmemCopyOptions.WriteBack) flags
+
             let canBePast = isFlushed && canStoreNonTemporal platform granularity
 
             let from defaultBytes =

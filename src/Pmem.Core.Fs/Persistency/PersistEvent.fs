@@ -36,46 +36,34 @@ type PersistEvent =
         | Execute instruction -> instruction.ToString()
         | Acknowledge operation -> String.Concat("acknowledge ", Words.number operation)
 
-/// Source locations in the words of a report.
-module internal Location =
-    /// The name alone: a report is read by someone who has another directory.
-    let private fileName (path: string) =
-        path.Substring(path.LastIndexOfAny [| '/'; '\\' |] + 1)
-
-    let describe (file: string) (line: int) =
-        if String.IsNullOrEmpty file then
-            "(unknown)"
-        else
-            String.Concat(fileName file, ":", Words.number (int64 line))
-
 /// An event and the source line that caused it.
 [<Sealed; AllowNullLiteral(false)>]
-type RecordedEvent(event: PersistEvent, file: string, line: int) =
+type RecordedEvent(event: PersistEvent, source: SourceLine) =
+    /// <summary>An event and its source line: the path of the file, and the number of the line from 1.</summary>
+    new(event: PersistEvent, file: string, line: int) = RecordedEvent(event, SourceLine(file, line))
+
     /// What happened.
     member _.Event = event
 
-    /// The path of the source file, as the compiler gave it; empty where it is not known.
-    member _.File = file
-
-    /// The source line, from 1; 0 where it is not known.
-    member _.Line = line
+    /// The source line that caused it.
+    member _.Source = source
 
     override _.Equals other =
         match other with
-        | :? RecordedEvent as other -> event = other.Event && file = other.File && line = other.Line
+        | :? RecordedEvent as other -> event = other.Event && source = other.Source
         | _ -> false
 
-    override _.GetHashCode() =
-        HashCode.Combine(hash event, file, line)
+    override _.GetHashCode() = HashCode.Combine(hash event, source)
 
     /// <summary>As in <c>Journal.cs:17 store 0+8 = 72</c>.</summary>
     override _.ToString() =
-        String.Concat(Location.describe file line, " ", event.ToString())
+        String.Concat(source.ToString(), " ", event.ToString())
 
 /// A store as a report shows it, or the part of a store that met one fate.
 [<Sealed; AllowNullLiteral(false)>]
 type TracedStore
-    internal (eventIndex: int, range: ByteRange, bytes: byte[], whole: ByteRange, isNonTemporal: bool, file, line) =
+    internal
+    (eventIndex: int, range: ByteRange, bytes: byte[], whole: ByteRange, isNonTemporal: bool, source: SourceLine) =
     /// The number of the event in its trace, from 0.
     member _.EventIndex: int = eventIndex
 
@@ -91,11 +79,8 @@ type TracedStore
     /// Whether the store went past the cache.
     member _.IsNonTemporal = isNonTemporal
 
-    /// The path of the source file, as the compiler gave it; empty where it is not known.
-    member _.File: string = file
-
-    /// The source line, from 1; 0 where it is not known.
-    member _.Line: int = line
+    /// The source line that it was called for on.
+    member _.Source = source
 
     /// <summary>As in <c>Journal.cs:17 store 0+8 = 72</c>.</summary>
     override _.ToString() =
@@ -107,7 +92,7 @@ type TracedStore
 
         String.Concat(
             [|
-                Location.describe file line
+                source.ToString()
                 (if isNonTemporal then " non-temporal store " else " store ")
                 range.ToString()
                 " = "
@@ -118,27 +103,26 @@ type TracedStore
 
 /// A flush as a report shows it.
 [<Sealed; AllowNullLiteral(false)>]
-type TracedFlush internal (eventIndex: int, range: ByteRange, file, line) =
+type TracedFlush internal (eventIndex: int, range: ByteRange, source: SourceLine) =
     /// The number of the event in its trace, from 0.
     member _.EventIndex: int = eventIndex
 
     /// The lines or pages that this is about.
     member _.Range = range
 
-    /// The path of the source file, as the compiler gave it; empty where it is not known.
-    member _.File: string = file
-
-    /// The source line, from 1; 0 where it is not known.
-    member _.Line: int = line
+    /// The source line that it was called for on.
+    member _.Source = source
 
     /// <summary>As in <c>Journal.cs:18 flush 0+64</c>.</summary>
     override _.ToString() =
-        String.Concat(Location.describe file line, " flush ", range.ToString())
+        String.Concat(source.ToString(), " flush ", range.ToString())
 
 /// Traces: what every part of the checker asks of one.
 module internal Trace =
     let ofEvents (events: PersistEvent seq) =
-        events |> Seq.map (fun event -> RecordedEvent(event, "", 0)) |> Seq.toArray
+        events
+        |> Seq.map (fun event -> RecordedEvent(event, SourceLine.Unknown))
+        |> Seq.toArray
 
     /// Where a store goes, its bytes, and whether it goes past the cache.
     let (|AnyStore|_|) event =
@@ -155,7 +139,7 @@ module internal Trace =
             let whole = ByteRange(offset, int64 bytes.Length)
             let range = whole.Intersect range
             let bytes = Array.sub bytes (int (range.Offset - offset)) (int range.Length)
-            TracedStore(index, range, bytes, whole, isNonTemporal, recorded.File, recorded.Line)
+            TracedStore(index, range, bytes, whole, isNonTemporal, recorded.Source)
         | _ -> invalidArg (nameof recorded) "The event is no store."
 
     /// The parts of stores that lie in these ranges, which are given with the number of their event: in program order,

@@ -90,3 +90,11 @@ module internal Model =
 
     /// Whether write-backs of lines, and fences, do anything.
     let hasLines model = model <> PersistencyModel.PageCache
+
+    /// Whether a locked instruction waits for the write-backs before it.
+    let locksFence model =
+        match model with
+        | PersistencyModel.X86
+        | PersistencyModel.Eadr -> true
+        | PersistencyModel.PageCache
+        | PersistencyModel.Relaxed -> false

@@ -3,13 +3,11 @@ namespace Pmem
 open System
 open System.Buffers.Binary
 open System.Collections.Generic
-open System.Runtime.CompilerServices
-open System.Runtime.InteropServices
 
 /// The bytes behind a simulated memory: what a read sees, stores included that are not durable.
 [<AbstractClass>]
 type internal Backing() =
-    abstract Read: offset: int64 * destination: Span<byte> -> unit
+    abstract Read: offset: int64 * destination: Span<byte> * source: SourceLine -> unit
     abstract Write: offset: int64 * bytes: ReadOnlySpan<byte> -> unit
 
     /// A flush, a drain or a promise was called for; it may leave no event.
@@ -24,7 +22,7 @@ type internal Backing() =
 type internal ArrayBacking(bytes: byte[]) =
     inherit Backing()
 
-    override _.Read(offset, destination) =
+    override _.Read(offset, destination, _) =
         bytes.AsSpan(int offset, destination.Length).CopyTo destination
 
     override _.Write(offset, source) =
@@ -102,46 +100,25 @@ type SimulatedMemory internal (lengthBytes: int64, model: PersistencyModel, back
     let trace = List<RecordedEvent>()
     let pages = PageSync()
 
-    let check (what: string) offset length =
+    let check what offset length =
         if not (Bounds.isWithin lengthBytes offset length) then
-            if offset < 0L || length < 0L || length > Int64.MaxValue - offset then
-                raise (
-                    ArgumentOutOfRangeException(
-                        nameof offset,
-                        String.Concat(
-                            [|
-                                what
-                                " of "
-                                Words.number length
-                                " bytes at offset "
-                                Words.number offset
-                                " is no range of a memory of "
-                                Words.number lengthBytes
-                                " bytes."
-                            |]
-                        )
-                    )
-                )
+            raise (Words.noRange what offset length lengthBytes)
 
-            raise (Words.outside what (ByteRange(offset, length)) lengthBytes)
-
-    let add event file line =
+    let add event source =
         backing.Recording()
-        trace.Add(RecordedEvent(event, file, line))
+        trace.Add(RecordedEvent(event, source))
 
-    let sync (range: ByteRange) file line =
-        add (Execute(SyncPages(range.AlignOut Model.PageBytes))) file line
+    let sync (range: ByteRange) source =
+        add (Execute(SyncPages(range.AlignOut Model.PageBytes))) source
 
-    let store offset (bytes: ReadOnlySpan<byte>) isNonTemporal file line =
-        check "The store" offset (int64 bytes.Length)
-        let copy = bytes.ToArray()
-        add (if isNonTemporal then StoreNonTemporal(offset, copy) else Store(offset, copy)) file line
-        backing.Write(offset, ReadOnlySpan copy)
+    let store offset (bytes: byte[]) isNonTemporal source =
+        add (if isNonTemporal then StoreNonTemporal(offset, bytes) else Store(offset, bytes)) source
+        backing.Write(offset, ReadOnlySpan bytes)
 
         if not (Model.hasLines model) then
-            pages.Store(ByteRange(offset, int64 copy.Length), isNonTemporal)
+            pages.Store(ByteRange(offset, int64 bytes.Length), isNonTemporal)
 
-    let flush offset length file line =
+    let flush offset length source =
         check "The flush" offset length
         let range = ByteRange(offset, length)
         let writeBack = Execute(WriteBack(Clwb, CacheLine.cover range))
@@ -150,26 +127,41 @@ type SimulatedMemory internal (lengthBytes: int64, model: PersistencyModel, back
         if range.IsEmpty then
             ()
         elif Model.hasLines model then
-            add writeBack file line
+            add writeBack source
         elif pages.Flush range then
-            sync range file line
+            sync range source
 
-    let drain file line =
+    let drain source =
         backing.Called(Execute Fence)
 
         if Model.hasLines model then
-            add (Execute Fence) file line
+            add (Execute Fence) source
         else
             for range in pages.Drain() do
-                sync range file line
+                sync range source
 
-    let acknowledge operation file line =
-        backing.Called(Acknowledge operation)
-        add (Acknowledge operation) file line
+    let readWord offset source =
+        let bytes = Array.zeroCreate 8
+        backing.Read(offset, Span bytes, source)
+        BinaryPrimitives.ReadInt64LittleEndian(ReadOnlySpan bytes)
 
-    let read offset (destination: Span<byte>) =
-        check "The read" offset (int64 destination.Length)
-        backing.Read(offset, destination)
+    /// A locked instruction waits as a fence does; the model that stands for weaker machines promises no such thing.
+    let compareExchange offset (value: int64) comparand source =
+        check "The compare-exchange" offset Atom.SizeBytes
+        Words.requireWord offset
+
+        if Model.locksFence model then
+            backing.Called(Execute Fence)
+            add (Execute Fence) source
+
+        let before = readWord offset source
+
+        if before = comparand then
+            let bytes = Array.zeroCreate 8
+            BinaryPrimitives.WriteInt64LittleEndian(Span bytes, value)
+            store offset bytes false source
+
+        before
 
     /// What was recorded so far, in program order.
     member _.Trace: IReadOnlyList<RecordedEvent> = trace
@@ -180,169 +172,35 @@ type SimulatedMemory internal (lengthBytes: int64, model: PersistencyModel, back
     /// What is guaranteed about durability.
     member _.Model = model
 
-    /// <summary>Reads as many bytes as the destination has.</summary>
-    /// <exception cref="T:System.ArgumentOutOfRangeException">The range does not lie in the memory.</exception>
-    member _.Read(offset: int64, destination: Span<byte>) = read offset destination
-
-    /// <summary>Reads this many bytes into a new array.</summary>
-    /// <exception cref="T:System.ArgumentOutOfRangeException">The range does not lie in the memory.</exception>
-    member _.ReadBytes(offset: int64, lengthBytes: int) =
-        check "The read" offset (int64 lengthBytes)
-        let bytes = Array.zeroCreate lengthBytes
-        read offset (Span bytes)
-        bytes
-
-    /// <summary>Reads one byte.</summary>
-    /// <exception cref="T:System.ArgumentOutOfRangeException">The byte does not lie in the memory.</exception>
-    member _.ReadByte(offset: int64) =
-        let bytes = Array.zeroCreate 1
-        read offset (Span bytes)
-        bytes[0]
-
-    /// <summary>Reads 4 bytes as a little-endian number.</summary>
-    /// <exception cref="T:System.ArgumentOutOfRangeException">The bytes do not lie in the memory.</exception>
-    member _.ReadInt32(offset: int64) =
-        let bytes = Array.zeroCreate 4
-        read offset (Span bytes)
-        BinaryPrimitives.ReadInt32LittleEndian(ReadOnlySpan bytes)
-
-    /// <summary>Reads 8 bytes as a little-endian number.</summary>
-    /// <exception cref="T:System.ArgumentOutOfRangeException">The bytes do not lie in the memory.</exception>
-    member _.ReadInt64(offset: int64) =
-        let bytes = Array.zeroCreate 8
-        read offset (Span bytes)
-        BinaryPrimitives.ReadInt64LittleEndian(ReadOnlySpan bytes)
-
-    /// <summary>Stores bytes with ordinary stores. Only an aligned 8-byte word is never torn.</summary>
-    /// <exception cref="T:System.ArgumentOutOfRangeException">The range does not lie in the memory.</exception>
-    member _.Store
-        (
-            offset: int64,
-            bytes: ReadOnlySpan<byte>,
-            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
-            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
-        ) =
-        store offset bytes false file line
-
-    /// <summary>Stores one byte.</summary>
-    /// <exception cref="T:System.ArgumentOutOfRangeException">The byte does not lie in the memory.</exception>
-    member _.StoreByte
-        (
-            offset: int64,
-            value: byte,
-            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
-            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
-        ) =
-        store offset (ReadOnlySpan [| value |]) false file line
-
-    /// <summary>Stores 4 bytes as a little-endian number.</summary>
-    /// <exception cref="T:System.ArgumentOutOfRangeException">The bytes do not lie in the memory.</exception>
-    member _.StoreInt32
-        (
-            offset: int64,
-            value: int32,
-            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
-            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
-        ) =
-        let bytes = Array.zeroCreate 4
-        BinaryPrimitives.WriteInt32LittleEndian(Span bytes, value)
-        store offset (ReadOnlySpan bytes) false file line
-
-    /// <summary>Stores 8 bytes as a little-endian number: one word, never torn, where the offset is a multiple of
-    /// 8.</summary>
-    /// <exception cref="T:System.ArgumentOutOfRangeException">The bytes do not lie in the memory.</exception>
-    member _.StoreInt64
-        (
-            offset: int64,
-            value: int64,
-            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
-            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
-        ) =
-        let bytes = Array.zeroCreate 8
-        BinaryPrimitives.WriteInt64LittleEndian(Span bytes, value)
-        store offset (ReadOnlySpan bytes) false file line
-
-    /// <summary>Stores bytes past the cache: durable after the next drain, without a flush.</summary>
-    /// <exception cref="T:System.ArgumentOutOfRangeException">The range does not lie in the memory.</exception>
-    member _.StoreNonTemporal
-        (
-            offset: int64,
-            bytes: ReadOnlySpan<byte>,
-            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
-            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
-        ) =
-        store offset bytes true file line
-
-    /// <summary>Starts writing back the cache lines of a range. An empty range does nothing.</summary>
-    /// <exception cref="T:System.ArgumentOutOfRangeException">The range does not lie in the memory.</exception>
-    member _.Flush
-        (
-            offset: int64,
-            length: int64,
-            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
-            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
-        ) =
-        flush offset length file line
-
-    /// Waits until everything flushed, or stored past the cache, is durable.
-    member _.Drain
-        (
-            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
-            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
-        ) =
-        drain file line
-
-    /// <summary>Flushes a range, then drains.</summary>
-    /// <exception cref="T:System.ArgumentOutOfRangeException">The range does not lie in the memory.</exception>
-    member _.Persist
-        (
-            offset: int64,
-            length: int64,
-            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
-            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
-        ) =
-        flush offset length file line
-        drain file line
-
-    /// Notes that a caller was promised the operation with this number.
-    member _.Acknowledge
-        (
-            operation: int64,
-            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
-            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
-        ) =
-        acknowledge operation file line
-
     interface IPersistentMemory with
-        member memory.Length = memory.Length
-        member memory.Read(offset, destination) = memory.Read(offset, destination)
-        member memory.ReadByte offset = memory.ReadByte offset
-        member memory.ReadInt32 offset = memory.ReadInt32 offset
-        member memory.ReadInt64 offset = memory.ReadInt64 offset
-        member memory.Store(offset, bytes, file, line) = memory.Store(offset, bytes, file, line)
+        member _.Length = lengthBytes
 
-        member memory.StoreByte(offset, value, file, line) =
-            memory.StoreByte(offset, value, file, line)
+        member _.Read(offset, destination, source) =
+            check "The read" offset (int64 destination.Length)
+            backing.Read(offset, destination, source)
 
-        member memory.StoreInt32(offset, value, file, line) =
-            memory.StoreInt32(offset, value, file, line)
+        member _.Store(offset, bytes, source) =
+            check "The store" offset (int64 bytes.Length)
+            store offset (bytes.ToArray()) false source
 
-        member memory.StoreInt64(offset, value, file, line) =
-            memory.StoreInt64(offset, value, file, line)
+        member _.StoreNonTemporal(offset, bytes, source) =
+            check "The store" offset (int64 bytes.Length)
+            store offset (bytes.ToArray()) true source
 
-        member memory.StoreNonTemporal(offset, bytes, file, line) =
-            memory.StoreNonTemporal(offset, bytes, file, line)
+        member _.CompareExchange(offset, value, comparand, source) =
+            compareExchange offset value comparand source
 
-        member memory.Flush(offset, length, file, line) =
-            memory.Flush(offset, length, file, line)
+        member _.Flush(offset, length, source) = flush offset length source
 
-        member memory.Drain(file, line) = memory.Drain(file, line)
+        member _.Drain source = drain source
 
-        member memory.Persist(offset, length, file, line) =
-            memory.Persist(offset, length, file, line)
+        member _.Persist(offset, length, source) =
+            flush offset length source
+            drain source
 
-        member memory.Acknowledge(operation, file, line) =
-            memory.Acknowledge(operation, file, line)
+        member _.Acknowledge(operation, source) =
+            backing.Called(Acknowledge operation)
+            add (Acknowledge operation) source
 
 /// <summary>Memory that a workload runs on before a crash: it records stores, flushes, drains and promises.</summary>
 [<Sealed; AllowNullLiteral(false)>]

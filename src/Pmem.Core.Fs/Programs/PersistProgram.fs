@@ -8,68 +8,6 @@ open System.Runtime.CompilerServices
 open System.Runtime.InteropServices
 open System.Text
 
-/// Numbers and bytes in the words of a report.
-module internal Words =
-    let number (value: int64) =
-        value.ToString CultureInfo.InvariantCulture
-
-    /// A count and its noun; the plural takes an s.
-    let count (value: int64) (noun: string) =
-        String.Concat(number value, " ", noun, (if value = 1L then "" else "s"))
-
-    let private isPrintable (value: byte) = value >= 32uy && value < 127uy
-
-    let private hex (bytes: ReadOnlySpan<byte>) =
-        let text = StringBuilder "0x"
-
-        for value in bytes do
-            text.Append(value.ToString("x2", CultureInfo.InvariantCulture)) |> ignore
-
-        text.ToString()
-
-    let private isText (bytes: ReadOnlySpan<byte>) =
-        let mutable all = bytes.Length > 2
-
-        for value in bytes do
-            all <- all && isPrintable value
-
-        all
-
-    /// The longest run of bytes that a report shows whole.
-    [<Literal>]
-    let private ShownBytes = 24
-
-    /// A word as a little-endian number, text as text, other bytes in hexadecimal; long ones are cut.
-    let bytes (bytes: ReadOnlySpan<byte>) =
-        let shown = bytes.Slice(0, min bytes.Length ShownBytes)
-        let rest = if shown.Length < bytes.Length then "…" else ""
-
-        if isText shown then
-            String.Concat("\"", Encoding.ASCII.GetString shown, rest, "\"")
-        else
-            match bytes.Length with
-            | 1 -> number (int64 bytes[0])
-            | 2 -> number (int64 (BinaryPrimitives.ReadInt16LittleEndian bytes))
-            | 4 -> number (int64 (BinaryPrimitives.ReadInt32LittleEndian bytes))
-            | 8 -> number (BinaryPrimitives.ReadInt64LittleEndian bytes)
-            | _ -> String.Concat(hex shown, rest)
-
-    /// The error of every access outside a memory.
-    let outside (what: string) (range: ByteRange) (sizeBytes: int64) =
-        ArgumentOutOfRangeException(
-            "offset",
-            String.Concat(
-                [|
-                    what
-                    " of "
-                    range.ToString()
-                    " does not lie in the memory, which has "
-                    number sizeBytes
-                    " bytes."
-                |]
-            )
-        )
-
 /// <summary>Bytes and where they go: a part of a <see cref="T:Pmem.PersistEpoch"/>.</summary>
 [<Sealed; AllowNullLiteral(false)>]
 type PersistWrite internal (range: ByteRange, bytes: byte[]) =
@@ -213,7 +151,7 @@ type PersistProgram private (epochs: PersistEpoch[], isOpen: bool) =
         for epoch in epochs do
             for write in epoch.WriteArray do
                 if not (write.Range.IsWithin sizeBytes) then
-                    raise (Words.outside "The write" write.Range sizeBytes)
+                    raise (Words.noRange "The write" write.Range.Offset write.Range.Length sizeBytes)
 
     /// <summary>What memory becomes: a new array of the same length; the one given is left as it is.</summary>
     /// <exception cref="T:System.ArgumentOutOfRangeException">A write does not lie in the memory.</exception>
@@ -241,16 +179,17 @@ type PersistProgram private (epochs: PersistEpoch[], isOpen: bool) =
         ) =
         ArgumentNullException.ThrowIfNull(memory, nameof memory)
         program.CheckWithin memory.Length
+        let source = SourceLine(file, line)
 
         for epoch in epochs do
             for write in epoch.WriteArray do
-                memory.Store(write.Range.Offset, write.Bytes.Span, file, line)
+                memory.Store(write.Range.Offset, write.Bytes.Span, source)
 
             // Whole lines: the last one may reach over the end of the memory.
             for range in epoch.Plan.Ranges do
-                memory.Flush(range.Offset, min range.Length (memory.Length - range.Offset), file, line)
+                memory.Flush(range.Offset, min range.Length (memory.Length - range.Offset), source)
 
-            memory.Drain(file, line)
+            memory.Drain source
 
     override _.Equals other =
         match other with

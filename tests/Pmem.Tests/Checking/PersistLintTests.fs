@@ -348,9 +348,14 @@ let tests =
 
                 match PersistLint.check x86 memory.Trace with
                 | [ NotFlushed store as diagnostic ] ->
-                    Expect.stringEnds store.File "PersistLintTests.fs" "file"
-                    Expect.isGreaterThan store.Line 100 "line"
-                    Expect.stringContains (string diagnostic) $"PersistLintTests.fs:{store.Line} store 0+8 = 1" "where"
+                    Expect.stringEnds store.Source.File "PersistLintTests.fs" "file"
+                    Expect.isGreaterThan store.Source.Line 100 "line"
+
+                    Expect.stringContains
+                        (string diagnostic)
+                        $"PersistLintTests.fs:{store.Source.Line} store 0+8 = 1"
+                        "where"
+
                     Expect.stringContains (string diagnostic) "flush its range and drain" "what to do"
                 | other -> failtestf "%A" other)
         ]

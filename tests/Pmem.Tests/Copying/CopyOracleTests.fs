@@ -115,6 +115,8 @@ let tests =
                 let at = FSharp.NativeInterop.NativePtr.toVoidPtr address
 
                 Expect.throwsT<System.ArgumentException>
-                    (fun () -> LibPmem.MemSet(at, 1, 1un, PmemCopyOptions.NoFlush ||| PmemCopyOptions.NonTemporal) |> ignore)
+                    (fun () ->
+                        LibPmem.MemSet(at, 1, 1un, PmemCopyOptions.NoFlush ||| PmemCopyOptions.NonTemporal)
+                        |> ignore)
                     "refused")
         ]

@@ -32,7 +32,10 @@ let tests =
                 refuses<ArgumentException> words (fun () -> twin.Mapping.Write(0L, 1L, both))
                 refuses<ArgumentException> words (fun () -> twin.Mapping.Fill(0L, 100L, 1uy, both))
                 refuses<ArgumentException> words (fun () -> twin.Mapping.Move(0L, 100L, 100L, both))
-                refuses<ArgumentException> [ "0x40" ] (fun () -> twin.Mapping.Fill(0L, 1L, 1uy, enum<PmemCopyOptions> 64))
+
+                refuses<ArgumentException> [ "0x40" ] (fun () ->
+                    twin.Mapping.Fill(0L, 1L, 1uy, enum<PmemCopyOptions> 64))
+
                 refuses<ArgumentException> [] (fun () -> twin.Mapping.Fill(0L, 1L, 1uy, enum<PmemCopyOptions> -1))
                 Expect.equal (twin.Mapping.ReadOnlySpan.ToArray()) before "bytes"
                 Expect.isEmpty (twin.Recorder.Take()) "instructions")

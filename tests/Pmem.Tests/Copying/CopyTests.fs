@@ -230,9 +230,18 @@ let private sweeps =
     [
         for bits in widths do
             let platform = platformWith bits []
-            testCase $"{bits} bits, as the library chooses" (sweep StoreGranularity.CacheLine platform PmemCopyOptions.None)
-            testCase $"{bits} bits, past the cache" (sweep StoreGranularity.CacheLine platform PmemCopyOptions.NonTemporal)
-            testCase $"{bits} bits, through the cache" (sweep StoreGranularity.CacheLine platform PmemCopyOptions.Temporal)
+
+            testCase
+                $"{bits} bits, as the library chooses"
+                (sweep StoreGranularity.CacheLine platform PmemCopyOptions.None)
+
+            testCase
+                $"{bits} bits, past the cache"
+                (sweep StoreGranularity.CacheLine platform PmemCopyOptions.NonTemporal)
+
+            testCase
+                $"{bits} bits, through the cache"
+                (sweep StoreGranularity.CacheLine platform PmemCopyOptions.Temporal)
 
         testCase "eADR" (sweep StoreGranularity.Byte (withEadr (platformWith 256 [])) PmemCopyOptions.None)
     ]

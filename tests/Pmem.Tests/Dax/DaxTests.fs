@@ -75,7 +75,13 @@ let private sameOnBoth (place: Place) (opened: unit -> Observed) =
             using (opened ()) (fun observed ->
                 observed.Mapping.Fill(0L, model.LongLength, 0uy)
 
-                for how in [ PmemCopyOptions.None; PmemCopyOptions.NonTemporal; PmemCopyOptions.Temporal; PmemCopyOptions.NoDrain ] do
+                for how in
+                    [
+                        PmemCopyOptions.None
+                        PmemCopyOptions.NonTemporal
+                        PmemCopyOptions.Temporal
+                        PmemCopyOptions.NoDrain
+                    ] do
                     for length in [ 1; 8; 63; 64; 300; 4096; 70_000 ] do
                         change observed.Mapping how length
 

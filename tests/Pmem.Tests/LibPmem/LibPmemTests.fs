@@ -47,7 +47,9 @@ let private agreesWithLibpmem (writes: ByteRange list) =
         let mutable mapped = 0un
         let mutable isPmem = 0
         let theirs = NativeLibPmem.MapFile(theirPath, length, 1, 0o600u, &mapped, &isPmem)
-        let struct (ours, ourMapped, ourIsPmem) = mapWith ourPath length PmemFileModes.Create
+
+        let struct (ours, ourMapped, ourIsPmem) =
+            mapWith ourPath length PmemFileModes.Create
 
         agrees <-
             agrees

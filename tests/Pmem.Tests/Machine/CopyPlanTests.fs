@@ -123,7 +123,12 @@ let tests =
                 Expect.equal (threshold 512 [] none) 64L "one line"
                 Expect.equal (threshold 512 [ "PMEM_MOVNT_THRESHOLD", "1000" ] none) 1000L "as set"
                 Expect.equal (threshold 512 [ "PMEM_MOVNT_THRESHOLD", "0" ] none) 0L "always"
-                Expect.equal (threshold 512 [ "PMEM_MOVNT_THRESHOLD", "1000" ] PmemCopyOptions.NonTemporal) 0L "a flag wins"
+
+                Expect.equal
+                    (threshold 512 [ "PMEM_MOVNT_THRESHOLD", "1000" ] PmemCopyOptions.NonTemporal)
+                    0L
+                    "a flag wins"
+
                 Expect.equal (threshold 512 [ "PMEM_NO_MOVNT", "1" ] none) never "forbidden"
 
                 Expect.equal

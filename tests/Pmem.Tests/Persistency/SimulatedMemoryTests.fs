@@ -60,9 +60,9 @@ let tests =
                 let memory = recorded :> IPersistentMemory
                 memory.StoreInt64(0L, 1L)
                 memory.Persist(0L, 8L)
-                let lines = [ for event in recorded.Trace -> event.Line ]
+                let lines = [ for event in recorded.Trace -> event.Source.Line ]
                 Expect.equal lines [ lines[0]; lines[0] + 1; lines[0] + 1 ] "lines"
-                Expect.stringEnds recorded.Trace[0].File "SimulatedMemoryTests.fs" "file")
+                Expect.stringEnds recorded.Trace[0].Source.File "SimulatedMemoryTests.fs" "file")
 
             testCase "the contents given are left as they are" (fun () ->
                 let contents = Array.zeroCreate 8

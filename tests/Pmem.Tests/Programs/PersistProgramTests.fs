@@ -194,14 +194,14 @@ let tests =
                 program.RunOn memory
 
                 for recorded in memory.Trace do
-                    Expect.equal recorded.Line (line + 1) "line"
-                    Expect.stringEnds recorded.File "PersistProgramTests.fs" "file"
+                    Expect.equal recorded.Source.Line (line + 1) "line"
+                    Expect.stringEnds recorded.Source.File "PersistProgramTests.fs" "file"
 
                 let unknown = RecordedMemory(Array.zeroCreate 8, PersistencyModel.X86)
                 PersistProgram.runOn unknown program
 
                 for recorded in unknown.Trace do
-                    Expect.equal (recorded.File, recorded.Line) ("", 0) "a pipeline has no line")
+                    Expect.equal recorded.Source SourceLine.Unknown "a pipeline has no line")
 
             testCase "a write outside the memory is refused, and nothing is written" (fun () ->
                 let program =
