@@ -26,6 +26,8 @@ let private tests =
         Litmus.tests
         CrashStatesTests.tests
         PersistProgramTests.tests
+        ProgramLawTests.tests
+        ProgramSyntaxTests.tests
         CrashCheckTests.tests
         CrashBugTests.tests
         CrashReportTests.tests
