@@ -23,6 +23,7 @@ let private tests =
         CopyRefusalTests.tests
         CopyOracleTests.tests
         DocumentTests.tests
+        HouseTests.tests
         Litmus.tests
         CrashStatesTests.tests
         PersistProgramTests.tests
