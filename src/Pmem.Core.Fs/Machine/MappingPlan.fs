@@ -13,7 +13,7 @@ type internal MappingPlan =
     /// Refuses a length that is no whole number of units. An ordinary file ends where it likes.
     static member LengthInUnits(pageSizeBytes: int64, unitBytes: int64, lengthBytes: int64) =
         Decision.require
-            (unitBytes <= pageSizeBytes || lengthBytes % unitBytes = 0L)
+            (unitBytes <= pageSizeBytes || Bounds.isWhole unitBytes lengthBytes)
             (LengthNotAligned(lengthBytes, unitBytes))
 
     /// The bytes to map of a file of this length; a length of 0 means up to the end.
@@ -23,7 +23,7 @@ type internal MappingPlan =
         decision {
             do! Decision.require (fileLengthBytes > 0L) FileIsEmpty
             do! Decision.require (lengthBytes >= 0L) (LengthNotPositive lengthBytes)
-            do! Decision.require (offset >= 0L && offset % unitBytes = 0L) (OffsetNotAligned(offset, unitBytes))
+            do! Decision.require (Bounds.isWhole unitBytes offset) (OffsetNotAligned(offset, unitBytes))
             do! MappingPlan.LengthInUnits(pageSizeBytes, unitBytes, lengthBytes)
 
             do!

@@ -35,6 +35,9 @@ module internal Bounds =
     let inline isWithin (size: int64) (offset: int64) (length: int64) =
         offset >= 0L && length >= 0L && offset <= size && length <= size - offset
 
+    /// Whether an offset or a length, 0 or more, is a whole number of units.
+    let isWhole (unitBytes: int64) (bytes: int64) = bytes >= 0L && bytes % unitBytes = 0L
+
     let alignDown (unitBytes: int64) (offset: int64) = offset - offset % unitBytes
 
     /// Clipped to 2^63 - 1, which no mapping can reach.
