@@ -101,6 +101,11 @@ type Refusal =
                     kind.ToString()
                     "; only regular files and device-DAX devices can be mapped."
                 ]
+        | _ -> refusal.OfOptions()
+
+    /// What was asked for cannot be, whatever the file.
+    member private refusal.OfOptions() =
+        match refusal with
         | Contradiction(first, second) -> Words.say [ first; " and "; second; " exclude each other; leave one out." ]
         | DoesNotApply(option, what) -> Words.say [ option; " does not apply to "; what; "; leave it out." ]
         | UnknownFlags flags ->
@@ -153,6 +158,13 @@ type Refusal =
                     " cannot be mapped"
                     RefusalWords.unit unitBytes
                 ]
+        | _ -> refusal.OfFile()
+
+    /// The file, and what was asked of it.
+    member private refusal.OfFile() =
+        let bytes = Words.number
+
+        match refusal with
         | OutsideFile(offset, length, fileLength) when offset >= fileLength || length = 0L ->
             Words.say
                 [
@@ -182,6 +194,13 @@ type Refusal =
                     bytes actual
                     "; give 0 or exactly that."
                 ]
+        | _ -> refusal.OfChange()
+
+    /// What it would do to the file.
+    member private refusal.OfChange() =
+        let bytes = Words.number
+
+        match refusal with
         | WouldShorten(fileLength, asked) ->
             Words.say
                 [

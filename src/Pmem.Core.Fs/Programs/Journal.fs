@@ -62,6 +62,18 @@ type Journal private (memory: IPersistentMemory, range: ByteRange, retired: int6
         storeWord memory (range.Offset + retiredOffset) number source
         memory.Persist(range.Offset + retiredOffset, Atom.SizeBytes, source)
 
+    /// Zeros throughout: a new record that is torn, and so has words of an old one, must not be that old one.
+    static let clear (memory: IPersistentMemory) (range: ByteRange) source =
+        let zeros = Array.zeroCreate<byte>(int (min range.Length 4096L))
+        let mutable at = 0L
+
+        while at < range.Length do
+            let length = int (min (int64 zeros.Length) (range.Length - at))
+            memory.StoreNonTemporal(range.Offset + at, ReadOnlySpan(zeros, 0, length), source)
+            at <- at + int64 length
+
+        memory.Drain source
+
     /// The record, head and entries, where it is whole and has this number; null where not.
     static let recordOf (memory: IPersistentMemory) (range: ByteRange) number source : byte[] | null =
         let start = range.Offset + JournalRecord.Start
@@ -71,13 +83,13 @@ type Journal private (memory: IPersistentMemory, range: ByteRange, retired: int6
             null
         else
             let payload = readWord memory (start + 8L) source
-            let most = JournalRecord.placeOf range - JournalRecord.Start - int64 JournalRecord.HeadBytes
 
-            if
-                payload <= 0L
-                || payload > most
-                || Bounds.offsetInUnit Atom.SizeBytes payload <> 0L
-            then
+            let most =
+                JournalRecord.placeOf range
+                - JournalRecord.Start
+                - int64 JournalRecord.HeadBytes
+
+            if payload <= 0L || payload > most || not (Bounds.isWhole Atom.SizeBytes payload) then
                 null
             else
                 let record = Array.zeroCreate (JournalRecord.HeadBytes + int payload)
@@ -189,9 +201,8 @@ type Journal private (memory: IPersistentMemory, range: ByteRange, retired: int6
         ArgumentNullException.ThrowIfNull(program, nameof program)
         JournalRecord.requiredBytes (max 8L (JournalRecord.payloadBytes program))
 
-    /// <summary>Makes an empty journal in a range of whole cache lines. What was there is gone.</summary>
-    /// <remarks>A power failure leaves an empty journal, or none: <c>Open</c> then says so. Where there was one, it may be left
-    /// as it was, without its record.</remarks>
+    /// <summary>Makes an empty journal in a range of whole cache lines. What was there is gone: the range is cleared.</summary>
+    /// <remarks>A power failure leaves an empty journal, or what was there, or no journal: <c>Open</c> then says so.</remarks>
     /// <exception cref="T:System.ArgumentException">The range is not whole lines, or fewer than two.</exception>
     /// <exception cref="T:System.ArgumentOutOfRangeException">The range does not lie in the memory.</exception>
     static member Format
@@ -203,11 +214,10 @@ type Journal private (memory: IPersistentMemory, range: ByteRange, retired: int6
         ) : Journal =
         check memory range
         let source = SourceLine(file, line)
-        // No old record may be taken for one of the new journal: it goes before the magic comes.
+        // The journal that was here goes before its parts do.
         storeWord memory range.Offset 0L source
-        storeWord memory (range.Offset + JournalRecord.Start) 0L source
-        memory.Persist(range.Offset, JournalRecord.Start + Atom.SizeBytes, source)
-        storeWord memory (range.Offset + retiredOffset) 0L source
+        memory.Persist(range.Offset, Atom.SizeBytes, source)
+        clear memory range source
         storeWord memory (range.Offset + lengthOffset) range.Length source
         memory.Persist(range.Offset, CacheLine.SizeBytes, source)
         storeWord memory range.Offset JournalRecord.Magic source
