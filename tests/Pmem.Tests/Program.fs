@@ -16,6 +16,7 @@ let private tests =
         EnvironmentTests.tests
         LibPmemTests.tests
         TrackerTests.tests
+        CreationTests.tests
         SampleTests.tests
         CopyPlanTests.tests
         CopyTests.tests

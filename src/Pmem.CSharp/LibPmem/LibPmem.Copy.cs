@@ -7,12 +7,15 @@ public static unsafe partial class LibPmem
 
     /// <summary><c>pmem_memmove</c>: copies bytes, which may overlap, and makes them durable as the flags say.</summary>
     /// <returns>The destination.</returns>
-    /// <exception cref="ArgumentException">Flags exclude each other (in C: undefined behaviour).</exception>
+    /// <remarks>
+    /// Of flags that exclude each other libpmem takes one, and ignores those that it does not know; so does this.
+    /// <see cref="PmemMapping"/> refuses both.
+    /// </remarks>
     /// <exception cref="PmemException">There is no write-back here, and msync failed instead.</exception>
     public static byte* MemMove(void* destination, void* source, nuint length, PmemCopyOptions flags)
     {
         Copier copier = Copying.Value;
-        CopyPlan plan = copier.PlanOf(flags);
+        CopyPlan plan = copier.PlanOf(Resolved(flags));
         // SAFETY: as in C, both addresses are the caller's responsibility.
         copier.Move((byte*)destination, (byte*)source, length, plan);
         if (plan.SyncsPages) SyncCopied(destination, length);
@@ -29,7 +32,7 @@ public static unsafe partial class LibPmem
     public static byte* MemSet(void* destination, int value, nuint length, PmemCopyOptions flags)
     {
         Copier copier = Copying.Value;
-        CopyPlan plan = copier.PlanOf(flags);
+        CopyPlan plan = copier.PlanOf(Resolved(flags));
         // SAFETY: as in C, the address is the caller's responsibility.
         copier.Fill((byte*)destination, (byte)value, length, plan);
         if (plan.SyncsPages) SyncCopied(destination, length);
@@ -72,6 +75,19 @@ public static unsafe partial class LibPmem
         Platform platform = PmemPlatform.Current;
         StoreGranularity granularity = platform.IsFlushElided ? StoreGranularity.Byte : StoreGranularity.CacheLine;
         return new Copier(PmemPlatform.CurrentMachine, platform, granularity);
+    }
+
+    /// <summary>
+    /// No flush goes before non-temporal, and that before temporal: PMDK 1.12, src/libpmem2/x86_64/init.c, memmove_nodrain.
+    /// </summary>
+    private static PmemCopyOptions Resolved(PmemCopyOptions flags)
+    {
+        const PmemCopyOptions pastCache = PmemCopyOptions.NonTemporal | PmemCopyOptions.WriteCombining;
+        const PmemCopyOptions throughCache = PmemCopyOptions.Temporal | PmemCopyOptions.WriteBack;
+        PmemCopyOptions waiting = flags & (PmemCopyOptions.NoDrain | PmemCopyOptions.NoFlush);
+        if (waiting.HasFlag(PmemCopyOptions.NoFlush)) return waiting;
+        PmemCopyOptions hint = flags & ((flags & pastCache) != 0 ? pastCache : throughCache);
+        return waiting | hint;
     }
 
     private static void SyncCopied(void* destination, nuint length)

@@ -13,7 +13,7 @@ internal static unsafe class ExecutablePage
     public static nint[]? TryPlace(params byte[][] functions)
     {
         nuint size = (nuint)Environment.SystemPageSize;
-        nint page = SysMman.Map(0, size, SysMman.ProtRead | SysMman.ProtWrite, SysMman.MapPrivate | SysMman.MapAnonymous, -1, 0);
+        nint page = SysMman.MapAnonymous(size, SysMman.ProtRead | SysMman.ProtWrite);
         if (page == 0) return null;
 
         var addresses = new nint[functions.Length];

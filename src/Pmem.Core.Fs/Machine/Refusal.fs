@@ -41,6 +41,8 @@ type Refusal =
     | LengthNotPositive of Length: int64
     /// An offset that is negative or not a multiple of the unit in which the file can be mapped.
     | OffsetNotAligned of Offset: int64 * UnitBytes: int64
+    /// A length that is not a multiple of the unit in which the file is mapped: a device's alignment, or a huge page.
+    | LengthNotAligned of Length: int64 * UnitBytes: int64
     /// A range that does not lie in the file.
     | OutsideFile of Offset: int64 * Length: int64 * FileLength: int64
     /// A file without bytes.
@@ -49,6 +51,10 @@ type Refusal =
     | NotMappable of Kind: FileKind
     /// A device has one length, and it is not the one asked for.
     | DeviceLength of Asked: int64 * Actual: int64
+    /// A file that is longer than it is to be, and nobody said that it may be cut.
+    | WouldShorten of FileLength: int64 * Asked: int64
+    /// A file that would be cut below the end of a live mapping of this process.
+    | WouldCutMapping of MappedEnd: int64 * Asked: int64
     /// Two options that exclude each other.
     | Contradiction of First: string * Second: string
     /// A set of flags with a bit that means nothing.
@@ -95,6 +101,16 @@ type Refusal =
                     ", the unit in which this file is mapped."
                 |]
             )
+        | LengthNotAligned(length, unitBytes) ->
+            String.Concat(
+                [|
+                    "The length of "
+                    bytes length
+                    " bytes cannot be mapped; give a multiple of "
+                    bytes unitBytes
+                    ", the unit in which this file is mapped."
+                |]
+            )
         | OutsideFile(offset, length, fileLength) ->
             String.Concat(
                 [|
@@ -118,6 +134,26 @@ type Refusal =
                     " bytes was asked for, but the device has "
                     bytes actual
                     "; give 0 or exactly that."
+                |]
+            )
+        | WouldShorten(fileLength, asked) ->
+            String.Concat(
+                [|
+                    "The file has "
+                    bytes fileLength
+                    " bytes, and a length of "
+                    bytes asked
+                    " was asked for; set Truncate to cut it, and lose what lies behind, or open it."
+                |]
+            )
+        | WouldCutMapping(mappedEnd, asked) ->
+            String.Concat(
+                [|
+                    "This process has the file mapped up to byte "
+                    bytes mappedEnd
+                    ", and it would be cut to "
+                    bytes asked
+                    " bytes; dispose the mapping first."
                 |]
             )
         | Contradiction(first, second) -> String.Concat(first, " and ", second, " exclude each other; leave one out.")

@@ -1,0 +1,35 @@
+using Pmem.Linux;
+
+namespace Pmem;
+
+/// <summary>A file in memory: where it lies, what the core decided about it, and which device holds it.</summary>
+internal sealed record MappedFile(nint Address, Mapping Mapping, SysStat.Device Device)
+{
+    public FileIdentity Identity { get; init; }
+
+    /// <summary>What the mapping is made of whole units of.</summary>
+    public long UnitBytes { get; init; } = 1;
+
+    public nint LengthBytes => (nint)Mapping.LengthBytes;
+
+    /// <summary>The bytes that are mapped: the length, up to a whole unit.</summary>
+    public nint MappedBytes => (nint)((LengthBytes + UnitBytes - 1) / UnitBytes * UnitBytes);
+
+    public MappingKind Kind => Mapping.Facts.Kind;
+
+    public bool IsPmem => Mapping.IsPmem;
+
+    /// <summary>0, or the error number. After 0 the address is no longer this file's.</summary>
+    public int Unmap() => RangeTracker.Unmap(Address, MappedBytes);
+
+    /// <summary>What a deep drain does after its fence: 0, or the error number.</summary>
+    public int DeepDrain(nint start, nint end, Machine machine, Sysfs sysfs)
+    {
+        string? region = Kind.IsPageCache ? null : sysfs.RegionOf(Device, isBlockDevice: Kind.IsFileDax);
+        Decision<DeepFlush> decision = DeepFlushModule.decide(Kind, Sysfs.DeepFlushStateOf(region));
+        if (decision is Decision<DeepFlush>.Refused refused) throw Failures.OfDeepFlush(refused.Reason, Mapping.Path);
+        DeepFlush action = decision.ValueOrThrow(Mapping.Path);
+        if (action.IsWriteRegion) return Sysfs.WriteDeepFlush(region!);
+        return action.IsSyncPages ? machine.SyncPages(start, end) : 0;
+    }
+}
