@@ -34,7 +34,7 @@ internal static class Doubles
 
     /// <summary>What the region's deep_flush below a made-up sysfs says.</summary>
     public static DeepFlushState DeepFlushState(string sysfsRoot, uint major, uint minor, bool isBlockDevice) =>
-        Sysfs.DeepFlushStateOf(new Sysfs(sysfsRoot).RegionOf(new SysStat.Device(major, minor), isBlockDevice));
+        Sysfs.DeepFlushStateOf(new Sysfs(sysfsRoot).RegionOf(new DeviceNumber(major, minor), isBlockDevice));
 
     public static IReadOnlyList<string> PersistenceDomains(string sysfsRoot) => new Sysfs(sysfsRoot).PersistenceDomains();
 

@@ -3,7 +3,7 @@ namespace Pmem;
 /// <content>The copying half of libpmem.</content>
 public static unsafe partial class LibPmem
 {
-    private static readonly Lazy<Copier> Copying = new(MakeCopier);
+    private static readonly Lazy<Copier> Copying = new(() => CopierOf(PmemPlatform.CurrentMachine));
 
     /// <summary><c>pmem_memmove</c>: copies bytes, which may overlap, and makes them durable as the flags say.</summary>
     /// <returns>The destination.</returns>
@@ -14,7 +14,7 @@ public static unsafe partial class LibPmem
     /// <exception cref="PmemException">There is no write-back here, and msync failed instead.</exception>
     public static byte* MemMove(void* destination, void* source, nuint length, PmemCopyOptions flags)
     {
-        Copier copier = Copying.Value;
+        Copier copier = t_copier ?? Copying.Value;
         CopyPlan plan = copier.PlanOf(Resolved(flags));
         // SAFETY: as in C, both addresses are the caller's responsibility.
         copier.Move((byte*)destination, (byte*)source, length, plan);
@@ -31,7 +31,7 @@ public static unsafe partial class LibPmem
     /// <inheritdoc cref="MemMove"/>
     public static byte* MemSet(void* destination, int value, nuint length, PmemCopyOptions flags)
     {
-        Copier copier = Copying.Value;
+        Copier copier = t_copier ?? Copying.Value;
         CopyPlan plan = copier.PlanOf(Resolved(flags));
         // SAFETY: as in C, the address is the caller's responsibility.
         copier.Fill((byte*)destination, (byte)value, length, plan);
@@ -70,11 +70,11 @@ public static unsafe partial class LibPmem
         MemSet(destination, value, length, PmemCopyOptions.NoDrain);
 
     /// <summary>As in C, every address is taken for persistent memory.</summary>
-    private static Copier MakeCopier()
+    private static Copier CopierOf(Machine machine)
     {
         Platform platform = PmemPlatform.Current;
         StoreGranularity granularity = platform.IsFlushElided ? StoreGranularity.Byte : StoreGranularity.CacheLine;
-        return new Copier(PmemPlatform.CurrentMachine, platform, granularity);
+        return new Copier(machine, platform, granularity);
     }
 
     /// <summary>

@@ -18,12 +18,14 @@ public static unsafe partial class LibPmem
 
     [ThreadStatic] private static string? t_error;
     [ThreadStatic] private static Machine? t_machine;
+    [ThreadStatic] private static Copier? t_copier;
 
-    /// <summary>What executes; a test can have its thread's calls recorded instead.</summary>
+    /// <summary>What executes. A test can have the calls of its thread executed by another; null ends that.</summary>
+    [System.Diagnostics.CodeAnalysis.AllowNull]
     internal static Machine Machine
     {
         get => t_machine ?? PmemPlatform.CurrentMachine;
-        set => t_machine = value;
+        set => (t_machine, t_copier) = (value, value is null ? null : CopierOf(value));
     }
 
     /// <summary><c>pmem_map_file</c>: maps a file; null where it fails.</summary>

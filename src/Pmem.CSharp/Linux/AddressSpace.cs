@@ -54,11 +54,11 @@ internal static unsafe class AddressSpace
     /// <remarks>As libpmem(7) says of PMEM_MMAP_HINT; PMDK, src/common/mmap_posix.c, util_map_hint_unused.</remarks>
     public static nint FirstUnused(IEnumerable<string> maps, in MapPlan plan)
     {
-        ulong candidate = Placed((ulong)plan.Hint, plan);
+        long candidate = Placed(plan.Hint, plan);
         foreach (string line in maps)
         {
-            (ulong low, ulong high) = RangeOf(line);
-            if (low >= candidate && low - candidate >= (ulong)plan.Bytes.Length) break;
+            (long low, long high) = RangeOf(line);
+            if (low >= candidate && low - candidate >= plan.Bytes.Length) break;
             if (high > candidate) candidate = Placed(high, plan);
         }
         return (nint)candidate;
@@ -69,7 +69,7 @@ internal static unsafe class AddressSpace
         if (plan.Hint != 0)
         {
             try { return FirstUnused(File.ReadLines("/proc/self/maps"), plan); }
-            catch (IOException) { return (nint)Placed((ulong)plan.Hint, plan); }
+            catch (IOException) { return (nint)Placed(plan.Hint, plan); }
         }
         return plan.AlignmentBytes > Environment.SystemPageSize ? FindFree(plan) : 0;
     }
@@ -80,31 +80,34 @@ internal static unsafe class AddressSpace
     /// </summary>
     private static nint FindFree(in MapPlan plan)
     {
-        ulong slot = (ulong)(Random.Shared.Next(RandomSlots) * plan.AlignmentBytes);
-        ulong size = RoundUp((ulong)plan.Bytes.Length, (ulong)Environment.SystemPageSize);
-        ulong reserve = size + (ulong)plan.AlignmentBytes * (RandomSlots + 2);
-        if (reserve < size) return 0;
+        long slot = Random.Shared.Next(RandomSlots) * plan.AlignmentBytes;
+        long reserve = WholeUnits(plan.Bytes.Length, Environment.SystemPageSize) + plan.AlignmentBytes * (RandomSlots + 2);
+        if (reserve < 0) return 0;
         nint start = SysMman.MapAnonymous((nuint)reserve, SysMman.ProtNone, SysMman.MapNoReserve);
         if (start == 0) return 0;
         _ = SysMman.Unmap(start, (nuint)reserve);
-        return (nint)(Placed((ulong)start, plan) + slot);
+        return (nint)(Placed(start, plan) + slot);
     }
 
     /// <summary>The first address from here on that lies in its huge page as the file offset does.</summary>
-    private static ulong Placed(ulong address, in MapPlan plan)
+    private static long Placed(long address, in MapPlan plan)
     {
-        ulong within = (ulong)(plan.Bytes.Offset % plan.AlignmentBytes);
-        return RoundUp(address < within ? 0 : address - within, (ulong)plan.AlignmentBytes) + within;
+        long within = plan.Bytes.Offset - new ByteRange(plan.Bytes.Offset, 0).AlignOut(plan.AlignmentBytes).Offset;
+        return WholeUnits(Math.Max(0, address - within), plan.AlignmentBytes) + within;
     }
 
     /// <summary>A line of /proc/PID/maps begins with the range, in hexadecimal: proc(5).</summary>
-    private static (ulong Low, ulong High) RangeOf(string line)
+    private static (long Low, long High) RangeOf(string line)
     {
         int dash = line.IndexOf('-', StringComparison.Ordinal), end = line.IndexOf(' ', StringComparison.Ordinal);
         return (Hex(line.AsSpan(0, dash)), Hex(line.AsSpan(dash + 1, end - dash - 1)));
     }
 
-    private static ulong Hex(ReadOnlySpan<char> digits) => ulong.Parse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+    /// <summary>The kernel's own page at the end (vsyscall) is beyond what is positive, and so beyond what can be mapped.</summary>
+    private static long Hex(ReadOnlySpan<char> digits) =>
+        long.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out long address) && address >= 0
+            ? address
+            : long.MaxValue;
 
     private static void Touch(byte* page, bool isReadOnly)
     {
@@ -113,5 +116,5 @@ internal static unsafe class AddressSpace
         else _ = Interlocked.Or(ref *(int*)page, 0);
     }
 
-    private static ulong RoundUp(ulong value, ulong unit) => (value + unit - 1) / unit * unit;
+    private static long WholeUnits(long lengthBytes, long unitBytes) => new ByteRange(0, lengthBytes).AlignOut(unitBytes).Length;
 }

@@ -23,7 +23,7 @@ internal static unsafe class ExecutablePage
             // SAFETY: the page is ours and writable; CopyTo checks that the function fits in what is left of it.
             functions[i].CopyTo(new Span<byte>((byte*)page, (int)size)[next..]);
             addresses[i] = page + next;
-            next = (next + functions[i].Length + FunctionAlignment - 1) / FunctionAlignment * FunctionAlignment;
+            next = (int)new ByteRange(0, next + functions[i].Length).AlignOut(FunctionAlignment).Length;
         }
 
         if (SysMman.Protect(page, size, SysMman.ProtRead | SysMman.ProtExec) == 0) return addresses;

@@ -39,6 +39,7 @@ internal static class FileOpener
     {
         int flags = request.IsReadOnly ? Fcntl.ReadOnly : Fcntl.ReadWrite;
         int error = OpenPatiently(null, request.Path, flags, out SafeFileHandle handle);
+        if (error == -Errno.ENOENT && Place.IsDirectoryMissing(request.Path)) throw Failures.OfMissingDirectory(request.Path, "open");
         return error == 0 ? LinuxFile.Found(request.Path, handle, null) : throw Failures.OfErrno(-error, request.Path, "open");
     }
 

@@ -50,7 +50,7 @@ internal sealed class LinuxFile : StoredFile
 
     public override FileIdentity Identity { get; }
 
-    public override Device Device { get; }
+    public override DeviceNumber Device { get; }
 
     public override long UnitBytes { get; }
 

@@ -21,14 +21,8 @@ internal static unsafe partial class SysStat
 
     public enum FileType { Fifo = 0x1000, Character = 0x2000, Directory = 0x4000, Block = 0x6000, Regular = 0x8000 }
 
-    /// <summary>A device number.</summary>
-    public readonly record struct Device(uint Major, uint Minor)
-    {
-        public override string ToString() => $"{Major}:{Minor}";
-    }
-
     /// <summary>Which file it is, whatever its name; the number of its names, its type and its length in bytes.</summary>
-    public readonly record struct FileStatus(FileType Type, long LengthBytes, Device Holder, Device Self, ulong Inode, uint Names)
+    public readonly record struct FileStatus(FileType Type, long LengthBytes, DeviceNumber Holder, DeviceNumber Self, ulong Inode, uint Names)
     {
         public FileIdentity Identity => new(((ulong)Holder.Major << 32) | Holder.Minor, Inode);
     }
@@ -51,7 +45,7 @@ internal static unsafe partial class SysStat
         int error = result == 0 ? 0 : -Marshal.GetLastPInvokeError();
         status = new FileStatus(
             (FileType)(buffer.Mode & TypeMask), buffer.SizeBytes,
-            new Device(buffer.HolderMajor, buffer.HolderMinor), new Device(buffer.SelfMajor, buffer.SelfMinor),
+            new DeviceNumber(buffer.HolderMajor, buffer.HolderMinor), new DeviceNumber(buffer.SelfMajor, buffer.SelfMinor),
             buffer.Inode, buffer.Names);
         return error;
     }

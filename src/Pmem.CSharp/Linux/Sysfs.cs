@@ -34,7 +34,7 @@ internal sealed partial class Sysfs(string root)
     }
 
     /// <summary>The directory of the region that holds a device; null where there is none.</summary>
-    public string? RegionOf(SysStat.Device device, bool isBlockDevice)
+    public string? RegionOf(DeviceNumber device, bool isBlockDevice)
     {
         string link = Path.Combine(root, "dev", isBlockDevice ? "block" : "char", device.ToString());
         for (DirectoryInfo? at = Resolve(link); at is not null; at = at.Parent)
@@ -60,21 +60,21 @@ internal sealed partial class Sysfs(string root)
         return error == 0 ? -Unistd.WriteAt(file, "1"u8, 0) : -error;
     }
 
-    public bool IsDaxDevice(SysStat.Device device) =>
+    public bool IsDaxDevice(DeviceNumber device) =>
         Resolve(Path.Combine(CharacterDevice(device), "subsystem"))?.Name == "dax";
 
     /// <summary>The length of a DAX device, in bytes.</summary>
-    public long DaxLengthBytes(SysStat.Device device) =>
+    public long DaxLengthBytes(DeviceNumber device) =>
         ReadNumber(Path.Combine(CharacterDevice(device), "size"))
         ?? throw new PmemException($"The kernel does not say how long the DAX device {device} is ({CharacterDevice(device)}/size).");
 
     /// <summary>What offset and length of a mapping of a DAX device must be multiples of, in bytes.</summary>
-    public long DaxAlignmentBytes(SysStat.Device device) =>
+    public long DaxAlignmentBytes(DeviceNumber device) =>
         ReadNumber(Path.Combine(CharacterDevice(device), "align"))
         ?? ReadNumber(Path.Combine(CharacterDevice(device), "device/align"))
         ?? 2 << 20;
 
-    private string CharacterDevice(SysStat.Device device) => Path.Combine(root, "dev/char", device.ToString());
+    private string CharacterDevice(DeviceNumber device) => Path.Combine(root, "dev/char", device.ToString());
 
     private static DirectoryInfo? Resolve(string link)
     {

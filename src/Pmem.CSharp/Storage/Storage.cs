@@ -6,9 +6,6 @@ namespace Pmem;
 /// </summary>
 internal abstract class Storage
 {
-    /// <summary>That of the system that this process runs on.</summary>
-    public static Storage Current { get; } = new Linux.LinuxStorage();
-
     /// <summary>Opens the file, or makes it; it is closed, and taken back, by its Dispose.</summary>
     public abstract StoredFile Open(FileRequest request);
 
@@ -40,6 +37,12 @@ internal readonly record struct RawMapping(nint Address, MappingKind Kind);
 /// <summary>Which file it is, whatever its names: the device that holds it, and its number there.</summary>
 internal readonly record struct FileIdentity(ulong Device, ulong Number);
 
+/// <summary>A device's number.</summary>
+internal readonly record struct DeviceNumber(uint Major, uint Minor)
+{
+    public override string ToString() => $"{Major}:{Minor}";
+}
+
 /// <summary>
 /// An open file while it is being mapped. What was done to it, and it itself if it is new, is taken back by Dispose, unless it
 /// was kept.
@@ -53,7 +56,7 @@ internal abstract class StoredFile : IDisposable
     public abstract FileIdentity Identity { get; }
 
     /// <summary>The device that holds the file, or that it is.</summary>
-    public abstract Linux.SysStat.Device Device { get; }
+    public abstract DeviceNumber Device { get; }
 
     /// <summary>What offset and length of a mapping must be multiples of, in bytes; the file's end is one as well.</summary>
     public abstract long UnitBytes { get; }

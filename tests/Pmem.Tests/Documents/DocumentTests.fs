@@ -103,11 +103,16 @@ let tests =
             Sources.needing "every snippet of the README is compiled" (fun () ->
                 let readme = Sources.linesOf "README.md"
 
-                for language, path in
+                for language, import, path in
                     [
-                        "csharp", "tests/Pmem.Testing/Snippets.cs"
-                        "fsharp", "tests/Pmem.Tests/Documents/Snippets.fs"
+                        "csharp", "using Pmem", "tests/Pmem.Testing/Snippets.cs"
+                        "fsharp", "open Pmem", "tests/Pmem.Tests/Documents/Snippets.fs"
                     ] do
+                    let imports =
+                        Sources.linesOf path
+                        |> Array.filter (fun line -> line.StartsWith "using " || line.StartsWith "open ")
+
+                    Expect.equal (Array.map (fun (line: string) -> line.TrimEnd ';') imports) [| import |] path
                     let blocks = blocks language readme
                     Expect.isNonEmpty blocks language
 
@@ -121,11 +126,11 @@ let tests =
             <| fun () ->
                 Harness.inDirectory (fun directory ->
                     let path = Path.Combine(directory, "f")
-                    Pmem.Testing.Snippets.Plan path
+                    Readme.Snippets.Plan path
                     Expect.equal (File.ReadAllBytes(path)[12288]) 2uy "plan"
-                    let bytes = Snippets.run (Path.Combine(directory, "g"))
+                    let bytes = Readme.FSharp.run (Path.Combine(directory, "g"))
                     Expect.equal (BitConverter.ToInt64(bytes, 0)) 72L "program"
-                    let report = Pmem.Testing.Snippets.Crash()
+                    let report = Readme.Snippets.Crash()
                     Expect.equal report.Verdict CrashVerdict.Inconsistent "the bug is found"
                     Expect.stringContains (string report) "Snippets.cs" "and where")
 

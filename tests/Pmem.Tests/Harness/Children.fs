@@ -82,8 +82,7 @@ let private mapBesideOthers (path: string) =
         let bytes = 2un <<< 20
 
         while not (Threading.Volatile.Read &isOver) do
-            let address =
-                SysMman.MapAnonymous(bytes, SysMman.ProtRead ||| SysMman.ProtWrite)
+            let address = SysMman.MapAnonymous(bytes, SysMman.ProtRead ||| SysMman.ProtWrite)
 
             let memory = Span<byte>(address.ToPointer(), int bytes)
             memory[0] <- 77uy
@@ -136,7 +135,8 @@ let private table: Map<string, string -> unit> =
             "create", fun path -> map path ignore
             "platform", fun _ -> tell (fun () -> PmemPlatform.Current |> ignore)
             "address",
-            fun (path: string) -> map path (fun map -> printfn "0x%x" (int64 (NativeInterop.NativePtr.toNativeInt map.Pointer)))
+            fun (path: string) ->
+                map path (fun map -> printfn "0x%x" (int64 (NativeInterop.NativePtr.toNativeInt map.Pointer)))
             "open-as-nobody", asNobody (fun path -> tell (fun () -> PmemMapping.Open(path).Dispose()))
             "create-as-nobody", asNobody (fun path -> tell (fun () -> PmemMapping.Create(path, 4096L).Dispose()))
             "persist-between-marks", persistBetweenMarks

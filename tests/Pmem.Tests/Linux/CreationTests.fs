@@ -142,8 +142,7 @@ let private options =
 
                 Expect.equal (blocks ()) 0L "a hole"
 
-                (PmemMapping.Open(path, PmemOpenOptions(Reserve = true, Offset = 65536L, Length = 65536L)))
-                    .Dispose()
+                (PmemMapping.Open(path, PmemOpenOptions(Reserve = true, Offset = 65536L, Length = 65536L))).Dispose()
 
                 Expect.isTrue (blocks () >= 128L && blocks () < 512L) "a part of it"
                 (PmemMapping.Open(path, PmemOpenOptions(Reserve = true))).Dispose()
@@ -174,8 +173,10 @@ let private paths =
                 create (at "link/../f")
                 create (at "link/../f")
                 Expect.equal (lengthOf (at "real/f"), lengthOf (at "f")) (4096L, 1L) "where"
+
                 refuses<PmemException> [ "EEXIST" ] (fun () ->
                     PmemMapping.Create(at "link/../f", 4096L, PmemCreateOptions(Exclusive = true)))
+
                 Directory.CreateDirectory(at "g") |> ignore
                 create (at "link/../g")
                 Expect.equal (lengthOf (at "real/g")) 4096L "beside a directory of that name"
@@ -187,8 +188,10 @@ let private paths =
             withLink (fun at ->
                 File.CreateSymbolicLink(at "a", "b") |> ignore
                 File.CreateSymbolicLink(at "b", "link/../target") |> ignore
+
                 refuses<PmemException> [ "EEXIST" ] (fun () ->
                     PmemMapping.Create(at "a", 4096L, PmemCreateOptions(Exclusive = true)))
+
                 create (at "a")
                 Expect.equal (lengthOf (at "real/target")) 4096L "where both links lead"
                 File.CreateSymbolicLink(at "c", "nowhere/f") |> ignore
@@ -220,8 +223,7 @@ let private paths =
         testCase "relative to the working directory"
         <| fun () ->
             Harness.inDirectory (fun directory ->
-                let outcome =
-                    Child.runIn directory "create" [ "plain" ] []
+                let outcome = Child.runIn directory "create" [ "plain" ] []
 
                 Expect.equal outcome.ExitCode 0 outcome.Error
                 Expect.equal (lengthOf (Path.Combine(directory, "plain"))) 65536L "made there")
@@ -241,7 +243,9 @@ let private leases =
         testCase "a file that somebody holds a lease on is waited for"
         <| fun () ->
             inFile 4096 (fun _ path ->
-                use held = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite)
+                use held =
+                    File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite)
+
                 Posix.TakeLease held
 
                 let release =

@@ -31,7 +31,7 @@ let private file start length =
         }
 
     match Mapping.decide facts with
-    | Accepted mapping -> MappedFile(origin + nativeint (start: int), mapping, SysStat.Device())
+    | Accepted mapping -> MappedFile(origin + nativeint (start: int), mapping, DeviceNumber())
     | Refused reason -> failwith (string reason)
 
 let tests =

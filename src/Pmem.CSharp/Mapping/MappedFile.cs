@@ -3,7 +3,7 @@ using Pmem.Linux;
 namespace Pmem;
 
 /// <summary>A file in memory: where it lies, what the core decided about it, and which device holds it.</summary>
-internal sealed record MappedFile(nint Address, Mapping Mapping, SysStat.Device Device)
+internal sealed record MappedFile(nint Address, Mapping Mapping, DeviceNumber Device)
 {
     public FileIdentity Identity { get; init; }
 
@@ -13,7 +13,7 @@ internal sealed record MappedFile(nint Address, Mapping Mapping, SysStat.Device 
     public nint LengthBytes => (nint)Mapping.LengthBytes;
 
     /// <summary>The bytes that are mapped: the length, up to a whole unit.</summary>
-    public nint MappedBytes => (nint)((LengthBytes + UnitBytes - 1) / UnitBytes * UnitBytes);
+    public nint MappedBytes => (nint)new ByteRange(0, LengthBytes).AlignOut(UnitBytes).Length;
 
     public MappingKind Kind => Mapping.Facts.Kind;
 

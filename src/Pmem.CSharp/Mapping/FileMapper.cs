@@ -6,6 +6,9 @@ internal static class FileMapper
     /// <summary>How often a name may be taken by somebody else between looking for it and giving it.</summary>
     private const int Attempts = 100;
 
+    /// <summary>The operating system's part.</summary>
+    public static Storage System { get; } = new Linux.LinuxStorage();
+
     public static MappedFile Map(MapRequest request)
     {
         // Finds out all that can fail about the platform before any file is touched.
@@ -15,7 +18,7 @@ internal static class FileMapper
 
         for (int attempt = 0; attempt < Attempts; attempt++)
         {
-            using StoredFile file = Storage.Current.Open(request.File);
+            using StoredFile file = System.Open(request.File);
             if (MapOpened(file, request) is MappedFile mapped) return mapped;
             if (request.File.New is { IsExclusive: true }) break;
         }
@@ -110,7 +113,7 @@ internal static class FileMapper
     private static void Prefault(MappedFile mapped, MapRequest request)
     {
         if (!request.IsPrefaulted) return;
-        int error = Storage.Current.Populate(mapped.Address, mapped.LengthBytes, request.File.IsReadOnly);
+        int error = System.Populate(mapped.Address, mapped.LengthBytes, request.File.IsReadOnly);
         if (error != 0) throw Failures.OfErrno(error, request.File.Path, $"make present {mapped.LengthBytes} bytes of");
     }
 
@@ -123,7 +126,7 @@ internal static class FileMapper
         ByteRange bytes = RangeOf(file, request, fileLengthBytes);
         long alignment = Math.Max(file.UnitBytes, MappingModule.alignmentFor(platform.PageSizeBytes, bytes.Length));
         var plan = new MapPlan(bytes, request.File.IsReadOnly, alignment, platform.Environment.MmapHint);
-        RawMapping raw = Storage.Current.Map(file, plan);
+        RawMapping raw = System.Map(file, plan);
 
         Decision<Mapping> decision = MappingModule.decide(new MappingFacts(file.Path, bytes, raw.Kind, plan.IsReadOnly, platform));
         if (request.Required is StoreGranularity required && decision is Decision<Mapping>.Accepted accepted)
@@ -138,7 +141,7 @@ internal static class FileMapper
         }
         catch
         {
-            _ = Storage.Current.Unmap(raw.Address, (bytes.Length + file.UnitBytes - 1) / file.UnitBytes * file.UnitBytes);
+            _ = System.Unmap(raw.Address, new ByteRange(0, bytes.Length).AlignOut(file.UnitBytes).Length);
             throw;
         }
     }
@@ -151,7 +154,8 @@ internal static class FileMapper
 
     /// <summary>Devices and huge pages are mapped whole; an ordinary file ends where it likes.</summary>
     private static void AllowUnits(StoredFile file, long lengthBytes) => Allow(
-        file.UnitBytes == PmemPlatform.Current.PageSizeBytes || lengthBytes % file.UnitBytes == 0,
+        file.UnitBytes == PmemPlatform.Current.PageSizeBytes || lengthBytes <= 0
+        || new ByteRange(0, lengthBytes).AlignOut(file.UnitBytes).Length == lengthBytes,
         Refusal.NewLengthNotAligned(lengthBytes, file.UnitBytes), file.Path);
 
     private static void Allow(bool condition, Refusal refusal, string path)

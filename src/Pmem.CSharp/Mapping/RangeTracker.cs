@@ -44,7 +44,7 @@ internal static class RangeTracker
     {
         lock (Gate)
         {
-            int error = Storage.Current.Unmap(start, length);
+            int error = FileMapper.System.Unmap(start, length);
             if (error == 0) Forget(start, start + length);
             return error;
         }

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Pmem.Linux;
+namespace Pmem;
 
 /// <summary>errno.h: the numbers that decisions are taken by, and the names that a person is told.</summary>
 /// <remarks>Source: Linux uapi, asm-generic/errno-base.h and errno.h (x86-64 and Arm64 have the same numbers).</remarks>

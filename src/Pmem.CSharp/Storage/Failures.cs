@@ -1,5 +1,3 @@
-using Pmem.Linux;
-
 namespace Pmem;
 
 /// <summary>The one place where refusals and error numbers become exceptions.</summary>
@@ -36,7 +34,6 @@ internal static class Failures
     /// <param name="doing">What was being done, as in "allocate 4096 bytes of".</param>
     public static Exception OfErrno(int number, string path, string doing)
     {
-        if (number == Errno.ENOENT && Place.IsDirectoryMissing(path)) return OfMissingDirectory(path, doing);
         var known = new PmemException($"Cannot {doing} '{path}': {Errno.Describe(number)}. {Advice(number)}", path, number);
         return number switch
         {
