@@ -20,12 +20,11 @@ public static unsafe partial class LibPmem
     [ThreadStatic] private static Machine? t_machine;
     [ThreadStatic] private static Copier? t_copier;
 
-    /// <summary>What executes. A test can have the calls of its thread executed by another; null ends that.</summary>
-    [System.Diagnostics.CodeAnalysis.AllowNull]
+    /// <summary>What executes. A test can have the calls of its thread executed by another.</summary>
     internal static Machine Machine
     {
         get => t_machine ?? PmemPlatform.CurrentMachine;
-        set => (t_machine, t_copier) = (value, value is null ? null : CopierOf(value));
+        set => (t_machine, t_copier) = (value, CopierOf(value));
     }
 
     /// <summary><c>pmem_map_file</c>: maps a file; null where it fails.</summary>

@@ -138,5 +138,5 @@ let tests =
                         elif throughCache then
                             Expect.isTrue isWrittenBack $"written back, {flags}"
                 finally
-                    LibPmem.Machine <- null)
+                    LibPmem.Machine <- PmemPlatform.CurrentMachine)
         ]
