@@ -34,6 +34,7 @@ let private tests =
         CrashReportTests.tests
         CrashExplorationTests.tests
         PersistLintTests.tests
+        PictureTests.tests
         SimulatedMemoryTests.tests
         Dax.tests
         Interop.tests

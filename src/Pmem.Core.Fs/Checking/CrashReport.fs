@@ -85,6 +85,9 @@ type CrashMoment
     /// The stores, or parts of stores, that were durable, in program order.
     member _.Durable: IReadOnlyList<TracedStore> = Array.AsReadOnly durable
 
+    /// The numbers of the events in the whole trace.
+    member internal _.Indices = indices
+
     member internal _.Lines =
         let hasLost = HashSet<int>(lost |> Array.map (fun store -> store.EventIndex))
         let hasDurable = HashSet<int>(durable |> Array.map (fun store -> store.EventIndex))
@@ -174,6 +177,8 @@ type CrashCounterexample
     /// A copy of what memory held when the last recovery began.
     member _.ToImage() = Array.copy image
 
+    member internal _.Trail = trail
+
     member internal _.Lines =
         [|
             for i in 0 .. crashes.Length - 1 do
@@ -208,6 +213,8 @@ type CrashReport
     ) =
     /// The most diagnostics that the text shows.
     static let shownDiagnostics = 10
+
+    member internal _.Model: PersistencyModel = options.Model
 
     /// What was found.
     member _.Verdict = verdict
