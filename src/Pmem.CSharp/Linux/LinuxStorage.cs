@@ -12,7 +12,10 @@ internal sealed class LinuxStorage : Storage
         bool isDevice = file.Kind.IsDaxDevice;
         nint address = AddressSpace.Map(((LinuxFile)file).Handle, plan, isDevice, out bool isSync, out int error);
         if (address == 0) throw Failures.OfErrno(error, file.Path, $"map bytes {plan.Bytes.Offset} to {plan.Bytes.End} of");
-        return new RawMapping(address, isDevice ? MappingKind.DeviceDax : isSync ? MappingKind.FileDax : MappingKind.PageCache);
+        if (!isDevice && !isSync) return new RawMapping(address, MappingKind.PageCache, "");
+        return new RawMapping(
+            address, isDevice ? MappingKind.DeviceDax : MappingKind.FileDax,
+            Sysfs.Machine.PersistenceDomainOf(file.Device, isBlockDevice: isSync));
     }
 
     public override int Unmap(nint address, long lengthBytes) =>

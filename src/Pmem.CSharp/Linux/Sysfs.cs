@@ -33,6 +33,10 @@ internal sealed partial class Sysfs(string root)
         catch (Exception e) when (e is IOException or UnauthorizedAccessException) { return ["unknown"]; }
     }
 
+    /// <summary>The persistence domain of the region that holds a device; empty where there is none, or it does not say.</summary>
+    public string PersistenceDomainOf(DeviceNumber device, bool isBlockDevice) =>
+        RegionOf(device, isBlockDevice) is string region ? ReadLine(Path.Combine(region, "persistence_domain")) ?? "" : "";
+
     /// <summary>The directory of the region that holds a device; null where there is none.</summary>
     public string? RegionOf(DeviceNumber device, bool isBlockDevice)
     {

@@ -1,3 +1,5 @@
+using Microsoft.FSharp.Core;
+
 namespace Pmem;
 
 /// <summary>Opening, making and mapping files, as pmem_map_file(3) does it. What fails leaves everything as it was.</summary>
@@ -37,7 +39,7 @@ internal static class FileMapper
     {
         if (request.IsReserved)
         {
-            Allow(!file.Kind.IsDaxDevice, Refusal.NewContradiction("Reserve", "a device"), file.Path);
+            Allow(!file.Kind.IsDaxDevice, Refusal.NewDoesNotApply("Reserve", "a device"), file.Path);
             file.Reserve(RangeOf(file, request, file.LengthBytes));
         }
         return MapBytes(file, request);
@@ -46,7 +48,7 @@ internal static class FileMapper
     /// <summary>A device is there already, and has its length.</summary>
     private static MappedFile MapDevice(StoredFile file, MapRequest request, NewFile made)
     {
-        Allow(!made.IsExclusive, Refusal.NewContradiction("Exclusive", "a device"), file.Path);
+        Allow(!made.IsExclusive, Refusal.NewDoesNotApply("Exclusive", "a device"), file.Path);
         Allow(
             made.LengthBytes == 0 || made.LengthBytes == file.LengthBytes,
             Refusal.NewDeviceLength(made.LengthBytes, file.LengthBytes), file.Path);
@@ -60,7 +62,7 @@ internal static class FileMapper
     private static MappedFile? MapWithLength(StoredFile file, MapRequest request, NewFile made)
     {
         Allow(made.LengthBytes > 0, Refusal.NewLengthNotPositive(made.LengthBytes), file.Path);
-        AllowUnits(file, made.LengthBytes);
+        MappingPlan.LengthInUnits(PmemPlatform.Current.PageSizeBytes, file.UnitBytes, made.LengthBytes).ValueOrThrow(file.Path);
         Allow(
             made.Longer != Longer.Refused || file.LengthBytes <= made.LengthBytes,
             Refusal.NewWouldShorten(file.LengthBytes, made.LengthBytes), file.Path);
@@ -124,13 +126,13 @@ internal static class FileMapper
     {
         Platform platform = PmemPlatform.Current;
         ByteRange bytes = RangeOf(file, request, fileLengthBytes);
-        long alignment = Math.Max(file.UnitBytes, MappingModule.alignmentFor(platform.PageSizeBytes, bytes.Length));
+        long alignment = MappingPlan.AlignmentFor(platform.PageSizeBytes, file.UnitBytes, bytes.Length);
         var plan = new MapPlan(bytes, request.File.IsReadOnly, alignment, platform.Environment.MmapHint);
         RawMapping raw = System.Map(file, plan);
 
-        Decision<Mapping> decision = MappingModule.decide(new MappingFacts(file.Path, bytes, raw.Kind, plan.IsReadOnly, platform));
-        if (request.Required is StoreGranularity required && decision is Decision<Mapping>.Accepted accepted)
-            decision = MappingModule.require(required, accepted.Value);
+        var facts = new MappingFacts(file.Path, bytes, raw.Kind, plan.IsReadOnly, raw.PersistenceDomain, platform);
+        FSharpResult<MappingInfo, Refusal> decision = MappingInfo.Decide(facts);
+        if (request.Required is StoreGranularity required && decision.IsOk) decision = decision.ResultValue.Require(required);
         try
         {
             return new MappedFile(raw.Address, decision.ValueOrThrow(file.Path), file.Device)
@@ -146,17 +148,9 @@ internal static class FileMapper
         }
     }
 
-    private static ByteRange RangeOf(StoredFile file, MapRequest request, long fileLengthBytes)
-    {
-        AllowUnits(file, request.LengthBytes);
-        return MappingModule.rangeOfFile(file.UnitBytes, fileLengthBytes, request.Offset, request.LengthBytes).ValueOrThrow(file.Path);
-    }
-
-    /// <summary>Devices and huge pages are mapped whole; an ordinary file ends where it likes.</summary>
-    private static void AllowUnits(StoredFile file, long lengthBytes) => Allow(
-        file.UnitBytes == PmemPlatform.Current.PageSizeBytes || lengthBytes <= 0
-        || new ByteRange(0, lengthBytes).AlignOut(file.UnitBytes).Length == lengthBytes,
-        Refusal.NewLengthNotAligned(lengthBytes, file.UnitBytes), file.Path);
+    private static ByteRange RangeOf(StoredFile file, MapRequest request, long fileLengthBytes) => MappingPlan
+        .RangeOfFile(PmemPlatform.Current.PageSizeBytes, file.UnitBytes, fileLengthBytes, request.Offset, request.LengthBytes)
+        .ValueOrThrow(file.Path);
 
     private static void Allow(bool condition, Refusal refusal, string path)
     {

@@ -29,14 +29,15 @@ public sealed class PmemCreateOptions : PmemMapOptions
 
     internal MapRequest ForPath(string path, long lengthBytes)
     {
-        if (Exclusive && Truncate) throw Contradiction(nameof(Exclusive), nameof(Truncate), path);
+        if (Exclusive && Truncate)
+            throw Failures.OfRefusal(Refusal.NewContradiction(nameof(Exclusive), nameof(Truncate)), path);
         return For(new FileRequest(path), new NewFile(lengthBytes));
     }
 
     internal MapRequest ForTemporary(string directory, long lengthBytes)
     {
         RefuseWhatNeedsAName("a temporary file", directory);
-        if (Truncate) throw Contradiction(nameof(Truncate), "a temporary file", directory);
+        if (Truncate) throw DoesNotApply(nameof(Truncate), "a temporary file", directory);
         return For(new FileRequest(directory), new NewFile(lengthBytes) { IsTemporary = true });
     }
 
@@ -65,10 +66,10 @@ public sealed class PmemCreateOptions : PmemMapOptions
 
     private void RefuseWhatNeedsAName(string what, string path)
     {
-        if (Exclusive) throw Contradiction(nameof(Exclusive), what, path);
-        if (_mode is not null) throw Contradiction(nameof(UnixFileMode), what, path);
+        if (Exclusive) throw DoesNotApply(nameof(Exclusive), what, path);
+        if (_mode is not null) throw DoesNotApply(nameof(UnixFileMode), what, path);
     }
 
-    private static Exception Contradiction(string first, string second, string path) =>
-        Failures.OfRefusal(Refusal.NewContradiction(first, second), path);
+    private static Exception DoesNotApply(string option, string to, string path) =>
+        Failures.OfRefusal(Refusal.NewDoesNotApply(option, to), path);
 }

@@ -12,7 +12,7 @@ internal static class RangeTracker
     private readonly record struct Tracked(nint Start, nint End, MappedFile File)
     {
         /// <summary>Where the range ends in the file.</summary>
-        public long FileEnd => File.Mapping.Facts.FileRange.Offset + (End - File.Address);
+        public long FileEnd => File.Info.Facts.FileRange.Offset + (End - File.Address);
     }
 
     /// <summary>

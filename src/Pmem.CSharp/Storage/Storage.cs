@@ -32,7 +32,8 @@ internal readonly record struct MapPlan(ByteRange Bytes, bool IsReadOnly, long A
 /// <summary>What came of it.</summary>
 /// <param name="Address">The first byte.</param>
 /// <param name="Kind">What the mapping is made of.</param>
-internal readonly record struct RawMapping(nint Address, MappingKind Kind);
+/// <param name="PersistenceDomain">What the region that holds the memory says of its caches; empty where none does.</param>
+internal readonly record struct RawMapping(nint Address, MappingKind Kind, string PersistenceDomain);
 
 /// <summary>Which file it is, whatever its names: the device that holds it, and its number there.</summary>
 internal readonly record struct FileIdentity(ulong Device, ulong Number);
