@@ -27,12 +27,7 @@ let private known: (string * string) list =
                     "src/Pmem.CSharp/Copying/CopyKernels.cs"
                 ]
                 "only the kernel decides about paths", [ "src/Pmem.CSharp/Linux/Sysfs.cs" ]
-                "nothing refers upwards in src/Pmem.CSharp",
-                [
-                    "src/Pmem.CSharp/Linux/Sysfs.cs"
-                    "src/Pmem.CSharp/Machines/Machine.cs"
-                    "src/Pmem.CSharp/Copying/Copier.cs"
-                ]
+                "nothing refers upwards in src/Pmem.CSharp", [ "src/Pmem.CSharp/Linux/Sysfs.cs" ]
                 "no six lines stand twice",
                 [
                     "src/Pmem.CSharp/Copying/LineStores.cs"
