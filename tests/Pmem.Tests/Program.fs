@@ -34,6 +34,7 @@ let private tests =
         CrashExplorationTests.tests
         PersistLintTests.tests
         SimulatedMemoryTests.tests
+        TraceTextTests.tests
         Dax.tests
         Interop.tests
         PowerCut.tests
