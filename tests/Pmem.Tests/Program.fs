@@ -6,6 +6,7 @@ open Expecto.Impl
 let private tests =
     [
         ByteRangeTests.tests
+        EqualityTests.tests
         PlanTests.tests
         LoweringTests.tests
         PlatformTests.tests
@@ -33,6 +34,7 @@ let private tests =
         CrashReportTests.tests
         CrashExplorationTests.tests
         PersistLintTests.tests
+        PictureTests.tests
         SimulatedMemoryTests.tests
         TraceTextTests.tests
         Dax.tests
