@@ -27,7 +27,6 @@ let private known: (string * string) list =
                     "src/Pmem.CSharp/Mapping/PmemMapping.Persist.cs"
                     "src/Pmem.CSharp/Linux/ExecutablePage.cs"
                     "src/Pmem.CSharp/Linux/AddressSpace.cs"
-                    "src/Pmem.CSharp/Linux/FileMapper.cs"
                     "src/Pmem.CSharp/LibPmem/LibPmem.cs"
                     "src/Pmem.CSharp/Copying/Copier.cs"
                     "src/Pmem.CSharp/Copying/CopyKernels.cs"
