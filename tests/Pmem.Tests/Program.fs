@@ -37,6 +37,7 @@ let private tests =
         PersistLintTests.tests
         PictureTests.tests
         SimulatedMemoryTests.tests
+        TraceTextTests.tests
         Dax.tests
         Interop.tests
         PowerCut.tests
