@@ -19,6 +19,7 @@ let private tests =
         TrackerTests.tests
         CreationTests.tests
         SampleTests.tests
+        StructureTests.tests
         CopyPlanTests.tests
         CopyTests.tests
         CopyRefusalTests.tests
