@@ -3,7 +3,7 @@ namespace Pmem;
 /// <content>The copying half of libpmem.</content>
 public static unsafe partial class LibPmem
 {
-    private static readonly Lazy<Copier> Copying = new(MakeCopier);
+    private static readonly Lazy<(Copier Copier, CopyPlans Plans)> Copying = new(MakeCopier);
 
     /// <summary><c>pmem_memmove</c>: copies bytes, which may overlap, and makes them durable as the flags say.</summary>
     /// <returns>The destination.</returns>
@@ -11,10 +11,10 @@ public static unsafe partial class LibPmem
     /// <exception cref="PmemException">There is no write-back here, and msync failed instead.</exception>
     public static byte* MemMove(void* destination, void* source, nuint length, PmemCopyOptions flags)
     {
-        Copier copier = Copying.Value;
-        CopyPlan plan = copier.PlanOf(flags);
+        (Copier copier, CopyPlans plans) = Copying.Value;
+        CopyPlan plan = plans.For(flags);
         // SAFETY: as in C, both addresses are the caller's responsibility.
-        copier.Move((byte*)destination, (byte*)source, length, plan);
+        _ = copier.Move((byte*)destination, (byte*)source, length, plan);
         if (plan.SyncsPages) SyncCopied(destination, length);
         return (byte*)destination;
     }
@@ -28,10 +28,10 @@ public static unsafe partial class LibPmem
     /// <inheritdoc cref="MemMove"/>
     public static byte* MemSet(void* destination, int value, nuint length, PmemCopyOptions flags)
     {
-        Copier copier = Copying.Value;
-        CopyPlan plan = copier.PlanOf(flags);
+        (Copier copier, CopyPlans plans) = Copying.Value;
+        CopyPlan plan = plans.For(flags);
         // SAFETY: as in C, the address is the caller's responsibility.
-        copier.Fill((byte*)destination, (byte)value, length, plan);
+        _ = copier.Fill((byte*)destination, (byte)value, length, plan);
         if (plan.SyncsPages) SyncCopied(destination, length);
         return (byte*)destination;
     }
@@ -67,11 +67,11 @@ public static unsafe partial class LibPmem
         MemSet(destination, value, length, PmemCopyOptions.NoDrain);
 
     /// <summary>As in C, every address is taken for persistent memory.</summary>
-    private static Copier MakeCopier()
+    private static (Copier Copier, CopyPlans Plans) MakeCopier()
     {
         Platform platform = PmemPlatform.Current;
         StoreGranularity granularity = platform.IsFlushElided ? StoreGranularity.Byte : StoreGranularity.CacheLine;
-        return new Copier(PmemPlatform.CurrentMachine, platform, granularity);
+        return (CopyWidth.CopierFor(platform, PmemPlatform.CurrentLines), CopyPlans.Of(platform, granularity));
     }
 
     private static void SyncCopied(void* destination, nuint length)

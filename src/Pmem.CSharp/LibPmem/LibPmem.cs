@@ -88,7 +88,7 @@ public static unsafe partial class LibPmem
     }
 
     /// <summary><c>pmem_drain</c>: waits until what was flushed is durable.</summary>
-    public static void Drain() => PmemPlatform.CurrentMachine.Fence();
+    public static void Drain() => PmemPlatform.CurrentLines.Fence();
 
     /// <summary><c>pmem_deep_flush</c>: as <see cref="Flush"/>, but never left out.</summary>
     public static void DeepFlush(void* address, nuint length)
@@ -102,7 +102,7 @@ public static unsafe partial class LibPmem
             return;
         }
         nuint line = (nuint)platform.LineSizeBytes - 1;
-        PmemPlatform.CurrentMachine.WriteBack((nint)((nuint)address & ~line), (nint)(((nuint)address + length + line) & ~line));
+        PmemPlatform.CurrentLines.WriteBack((nint)((nuint)address & ~line), (nint)(((nuint)address + length + line) & ~line));
     }
 
     /// <summary>
@@ -118,7 +118,7 @@ public static unsafe partial class LibPmem
         nint end = ((nint)address + (nint)length + page) & ~page;
         try
         {
-            int error = file.DeepDrain((nint)address & ~page, end, PmemPlatform.CurrentMachine, Sysfs.Machine);
+            int error = file.DeepDrain((nint)address & ~page, end, Linux.Msync.Instance, Sysfs.Machine);
             return error == 0 ? 0 : Fail(error, "msync");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -70,7 +70,7 @@ internal static class FileMapper
     private static void Ready()
     {
         _ = PmemPlatform.Current;
-        _ = PmemPlatform.CurrentMachine;
+        _ = PmemPlatform.CurrentLines;
     }
 
     private static MappedFile Map(OpenFile file, PmemMapOptions options) => Map(file, options, file.LengthBytes);

@@ -17,14 +17,14 @@ internal sealed record MappedFile(nint Address, Mapping Mapping, SysStat.Device 
     }
 
     /// <summary>What a deep drain does after its fence: 0, or the error number.</summary>
-    public int DeepDrain(nint start, nint end, Machine machine, Sysfs sysfs)
+    public int DeepDrain(nint start, nint end, IPageSync pages, Sysfs sysfs)
     {
         string? region = Kind.IsPageCache ? null : sysfs.RegionOf(Device, isBlockDevice: Kind.IsFileDax);
         Decision<DeepFlush> decision = DeepFlushModule.decide(Kind, Sysfs.DeepFlushStateOf(region));
         if (decision is Decision<DeepFlush>.Refused refused) throw Failures.OfDeepFlush(refused.Reason, Mapping.Path);
         DeepFlush action = decision.ValueOrThrow(Mapping.Path);
         if (action.IsWriteRegion) return Sysfs.WriteDeepFlush(region!);
-        return action.IsSyncPages ? machine.SyncPages(start, end) : 0;
+        return action.IsSyncPages ? pages.Sync(start, end) : 0;
     }
 }
 

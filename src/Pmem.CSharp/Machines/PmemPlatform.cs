@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using Pmem.Linux;
 
@@ -9,7 +8,7 @@ namespace Pmem;
 public static class PmemPlatform
 {
     private static readonly Lazy<Platform> Decided = new(() => PlatformModule.decide(Probe()).ValueOrThrow(""));
-    private static readonly Lazy<Machine> Built = new(() => Machine.For(Current));
+    private static readonly Lazy<BuiltLines> Built = new(() => new BuiltLines(Stubs.For(Current)));
 
     /// <summary>The decisions for this machine.</summary>
     /// <exception cref="PmemException">An environment variable of the library has a value that it cannot have.</exception>
@@ -19,7 +18,14 @@ public static class PmemPlatform
     /// <summary>One paragraph that tells a person what a persist does here, and why.</summary>
     public static string Describe() => Current.Describe();
 
-    internal static Machine CurrentMachine => Built.Value;
+    /// <summary>The instructions of this machine.</summary>
+    internal static ref readonly StubLines CurrentLines => ref Built.Value.Lines;
+
+    /// <summary>A place from which the instructions need not be copied for each call.</summary>
+    private sealed class BuiltLines(StubLines lines)
+    {
+        public readonly StubLines Lines = lines;
+    }
 
     private static PlatformFacts Probe()
     {
@@ -45,18 +51,13 @@ public static class PmemPlatform
             hasClwb: (extendedB & (1 << 24)) != 0,
             hasDcCvap: isArm64 && (SysAuxv.HardwareCapabilities & arm64Dcpop) != 0,
             hasDcCvadp: isArm64 && (SysAuxv.HardwareCapabilities2 & arm64Dcpodp) != 0,
-            canRunMachineCode: architecture == Architecture.X64 && ExecutablePage.IsGranted(),
+            canRunMachineCode: Stubs.IsThereFor(architecture) && ExecutablePage.IsGranted(),
             lineSizeBytes: X86Base.IsSupported ? ((featuresB >> 8) & 0xFF) * 8 : CacheLine.SizeBytes,
             pageSizeBytes: Environment.SystemPageSize,
-            vectorBits: VectorBits(),
+            vectorBits: CopyWidth.Widest,
             persistenceDomains: Sysfs.Machine.PersistenceDomains(),
             environment: Variables());
     }
-
-    private static int VectorBits() =>
-        Vector512.IsHardwareAccelerated ? 512
-        : Vector256.IsHardwareAccelerated ? 256
-        : Vector128.IsHardwareAccelerated ? 128 : 0;
 
     private static Dictionary<string, string> Variables()
     {

@@ -21,12 +21,12 @@ internal static class Failures
             Refusal.LengthNotPositive or Refusal.DeviceLength => new ArgumentOutOfRangeException("length", message),
             Refusal.OffsetNotAligned or Refusal.OutsideFile => new ArgumentOutOfRangeException("options", message),
             Refusal.Contradiction => new ArgumentException(message, "options"),
-            _ => new PmemException(message, path, 0),
+            _ => new PmemException(message, path, refusal),
         };
     }
 
     /// <summary>The flags of a copy exclude each other, or are not all known.</summary>
-    public static ArgumentException OfCopyFlags(Refusal refusal) => new(refusal.ToString(), "how");
+    public static ArgumentException OfCopyFlags(Refusal refusal) => new(refusal.ToString(), "options");
 
     /// <param name="number">The error number, positive.</param>
     /// <param name="path">The file or directory.</param>
@@ -48,11 +48,12 @@ internal static class Failures
         $"Cannot {doing} bytes {offset} to {offset + length} of '{path}': {Errno.Describe(number)}. "
         + "What was stored there since the last successful persist may be lost. Storage may have failed or be full: "
         + "keep the data, and do not count on a second try (the operating system may report an error only once).",
-        path, number);
+        path, number)
+    { NotDurable = [new ByteRange(offset, length)] };
 
     /// <summary>A deep flush that cannot reach the device. What an ordinary persist made durable stays so.</summary>
     public static PmemException OfDeepFlush(Refusal refusal, string path) => new(
-        $"Cannot deep-flush '{path}'. {refusal} An ordinary persist works.", path, 0);
+        $"Cannot deep-flush '{path}'. {refusal} An ordinary persist works.", path, refusal);
 
     private static string Advice(int number) => number switch
     {

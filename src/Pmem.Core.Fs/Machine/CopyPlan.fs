@@ -63,8 +63,10 @@ type CopyPlan =
         WritesBack: bool
         /// The platform's fence follows.
         Fences: bool
-        /// Pages are synchronised by the operating system: msync(MS_SYNC).
+        /// The pages are to be synchronised by the operating system, msync(MS_SYNC): at once, or by the next drain.
         SyncsPages: bool
+        /// The bytes are durable when the copy returns.
+        Drains: bool
     }
 
     /// Whether a copy of this many bytes, all of them in whole lines, is stored past the cache.
@@ -136,7 +138,8 @@ module CopyPlan =
                 do! exclude flags PmemCopyOptions.WriteCombining PmemCopyOptions.NoFlush ("WriteCombining", "NoFlush")
         }
 
-    let private vectorBits (platform: Platform) =
+    /// The widest vector to store with, in bits; 0 where there is none.
+    let internal vectorBits (platform: Platform) =
         match platform.Environment.VectorBits with
         | 0 -> platform.Facts.VectorBits
         | widest -> min widest platform.Facts.VectorBits
@@ -162,6 +165,7 @@ module CopyPlan =
             do! check platform flags
             let isFlushed = not (has PmemCopyOptions.NoFlush flags)
             let isByPage = Lowering.isByPage platform granularity
+            let drains = isFlushed && not (has PmemCopyOptions.NoDrain flags)
 
             let isPast =
                 hasAny (PmemCopyOptions.NonTemporal ||| PmemCopyOptions.WriteCombining) flags
@@ -184,7 +188,8 @@ module CopyPlan =
                     HasNonTemporalEdges = canBePast && isPast
                     VectorBits = vectorBits platform
                     WritesBack = isFlushed && not isByPage && granularity = StoreGranularity.CacheLine
-                    Fences = isFlushed && not isByPage && not (has PmemCopyOptions.NoDrain flags)
+                    Fences = drains && not isByPage
                     SyncsPages = isFlushed && isByPage
+                    Drains = drains
                 }
         }

@@ -1,0 +1,94 @@
+using Pmem.Linux;
+
+namespace Pmem;
+
+/// <summary>
+/// How stores to one mapping are made durable. Granularity picks one of three when a file is mapped, and nothing asks for it
+/// afterwards: <see cref="FencePersister{TLines}"/>, <see cref="LinePersister{TLines}"/>, <see cref="PagePersister"/>.
+/// </summary>
+/// <remarks>
+/// Offsets were checked by the mapping, which this thread is in. No member throws: what the caller must throw is returned, so that
+/// it can leave the mapping first; null where all went well.
+/// </remarks>
+internal abstract class Persister
+{
+    /// <summary>Copies to the mapping, and completes what the plan says.</summary>
+    public abstract Copier Copier { get; }
+
+    public abstract Exception? Flush(long offset, long length);
+
+    public abstract Exception? Drain();
+
+    public abstract Exception? Persist(long offset, long length);
+
+    public abstract Exception? Execute(FlushPlan plan);
+
+    public abstract Exception? DeepFlush(long offset, long length);
+
+    public abstract Exception? DeepDrain(long offset, long length);
+
+    public abstract Exception? DeepPersist(long offset, long length);
+
+    /// <summary>msync, whatever the granularity.</summary>
+    public abstract Exception? Msync(long offset, long length);
+
+    /// <summary>A caller was promised the operation with this number.</summary>
+    public virtual Exception? Acknowledge(long operation) => null;
+
+    /// <summary>The persister of this mapping, on the machine that this process runs on.</summary>
+    public static Persister For(MappedFile file) => For(file, PmemPlatform.CurrentLines, Linux.Msync.Instance, Sysfs.Machine);
+
+    /// <summary>The persister of this mapping, with these instructions and this operating system.</summary>
+    public static Persister For<TLines>(MappedFile file, TLines lines, IPageSync pages, Sysfs sysfs) where TLines : struct, ILineInstructions
+    {
+        var storage = new MappedStorage(file, pages, sysfs);
+        return file.Mapping.Granularity switch
+        {
+            { IsByte: true } => new FencePersister<TLines>(storage, lines),
+            { IsCacheLine: true } => new LinePersister<TLines>(storage, lines),
+            _ => new PagePersister(storage),
+        };
+    }
+}
+
+/// <summary>The operating system's part in making pages durable.</summary>
+internal interface IPageSync
+{
+    /// <summary>Has the whole pages of a range written to storage, and waits: 0, or the error number. Does not throw.</summary>
+    int Sync(nint start, nint end);
+}
+
+/// <summary>The mapped file, and the system's ways to reach its storage.</summary>
+internal sealed record MappedStorage(MappedFile File, IPageSync Pages, Sysfs Sysfs)
+{
+    public nint Address => File.Address;
+
+    public string Path => File.Mapping.Path;
+
+    public Platform Platform => File.Mapping.Facts.Platform;
+
+    /// <summary>Syncs the whole pages of a range: 0, or the error number.</summary>
+    public int Sync(long offset, long length)
+    {
+        if (length == 0) return 0;
+        long mask = Platform.PageSizeBytes - 1;
+        return Pages.Sync((nint)Units.down(mask, Address + offset), (nint)Units.up(mask, Address + offset + length));
+    }
+
+    /// <summary>Has the device empty its own buffers, as far as it has some that a power failure does not.</summary>
+    public Exception? DeepDrain(long offset, long length)
+    {
+        if (length == 0) return null;
+        long mask = Platform.PageSizeBytes - 1;
+        nint start = (nint)Units.down(mask, Address + offset), end = (nint)Units.up(mask, Address + offset + length);
+        try
+        {
+            int error = File.DeepDrain(start, end, Pages, Sysfs);
+            return error == 0 ? null : Failures.OfPersist(error, Path, offset, length, "deep-drain");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ThreadInterruptedException)
+        {
+            return e;
+        }
+    }
+}
