@@ -11,6 +11,7 @@ let private tests =
         PlatformTests.tests
         StubTests.tests
         ExecutorTests.tests
+        PagePersisterTests.tests
         MappingTests.tests
         FaultTests.tests
         EnvironmentTests.tests
@@ -22,9 +23,12 @@ let private tests =
         CopyRefusalTests.tests
         CopyOracleTests.tests
         DocumentTests.tests
+        HouseTests.tests
         Litmus.tests
         CrashStatesTests.tests
         PersistProgramTests.tests
+        ProgramLawTests.tests
+        ProgramSyntaxTests.tests
         CrashCheckTests.tests
         CrashBugTests.tests
         CrashReportTests.tests

@@ -21,6 +21,12 @@ type CrashVerdict =
         | ConsistentSoFar -> "Consistent so far, not exhaustively"
         | Inconsistent -> "Inconsistent"
 
+    /// Whether both are the same value.
+    static member op_Equality(left: CrashVerdict, right: CrashVerdict) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: CrashVerdict, right: CrashVerdict) = not (Object.Equals(left, right))
+
 /// How recovery rejected a state.
 [<RequireQualifiedAccess>]
 type RecoveryFailure =
@@ -38,6 +44,12 @@ type RecoveryFailure =
         | Threw error -> String.Concat("Recovery threw ", error.GetType().Name, ": ", error.Message)
         | Looped accesses ->
             String.Concat("Recovery loops: it had not ended after ", Words.number accesses, " accesses.")
+
+    /// Whether both are the same value.
+    static member op_Equality(left: RecoveryFailure, right: RecoveryFailure) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: RecoveryFailure, right: RecoveryFailure) = not (Object.Equals(left, right))
 
 /// What recovery did to memory: the bytes that a read returned, or that it stored.
 [<Sealed; AllowNullLiteral(false)>]

@@ -49,6 +49,12 @@ type PersistDiagnostic =
                 ": persist it first if it matters, or leave it out if it does not."
             )
 
+    /// Whether both are the same value.
+    static member op_Equality(left: PersistDiagnostic, right: PersistDiagnostic) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: PersistDiagnostic, right: PersistDiagnostic) = not (Object.Equals(left, right))
+
 /// A store's part in one unit, not durable yet.
 [<Sealed>]
 type internal PendingStore(index: int, range: ByteRange, isNonTemporal: bool) =
@@ -292,6 +298,10 @@ type PersistLint =
         let events = Seq.toArray events
         Trace.requireBytes events
         Linter(model, events).Run()
+
+namespace Pmem.FSharp
+
+open Pmem
 
 /// Lint, for pipelines.
 module PersistLint =

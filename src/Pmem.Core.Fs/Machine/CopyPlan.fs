@@ -155,7 +155,7 @@ module CopyPlan =
     let private canStoreNonTemporal (platform: Platform) granularity =
         platform.Facts.Architecture = Architecture.X64
         && platform.Environment.NoMovnt <> Setting.On
-        && not (Lowering.isByPage platform granularity)
+        && not (platform.SyncsPages granularity)
         && vectorBits platform >= 128
 
     /// Decides for a mapping of this granularity, or refuses flags that exclude each other. Where libpmem allows a hint of
@@ -164,7 +164,7 @@ module CopyPlan =
         decision {
             do! check platform flags
             let isFlushed = not (has PmemCopyOptions.NoFlush flags)
-            let isByPage = Lowering.isByPage platform granularity
+            let isByPage = platform.SyncsPages granularity
             let drains = isFlushed && not (has PmemCopyOptions.NoDrain flags)
 
             let isPast =

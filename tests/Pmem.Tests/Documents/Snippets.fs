@@ -1,5 +1,5 @@
 /// The F# of the README, compiled and run. A test holds each block of the README against this file.
-module Pmem.Tests.Snippets
+module Readme.FSharp
 
 open Pmem
 
