@@ -37,7 +37,7 @@ internal sealed class RecordingMachine(Platform platform, bool isPassedOn = fals
     {
         _issued.Add(Instruction.NewSyncPages(RangeOf(start, end)));
         if (SyncError != 0) return SyncError;
-        return isPassedOn ? Msync.Instance.Sync(start, end) : 0;
+        return isPassedOn ? SystemPages.Instance.Sync(start, end) : 0;
     }
 
     public void WriteBack(WriteBackKind kind, nint start, nint end) => _issued.Add(Instruction.NewWriteBack(kind, RangeOf(start, end)));

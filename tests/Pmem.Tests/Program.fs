@@ -12,6 +12,8 @@ let private tests =
         StubTests.tests
         ExecutorTests.tests
         PagePersisterTests.tests
+        LifetimeTests.tests
+        ReferenceTests.tests
         MappingTests.tests
         FaultTests.tests
         EnvironmentTests.tests

@@ -2,23 +2,14 @@ using System.Runtime.Intrinsics;
 
 namespace Pmem;
 
-/// <summary>The vectors that copies are done with.</summary>
+/// <summary>Which vectors copies are done with.</summary>
 internal static class CopyWidth
 {
-    /// <summary>
-    /// The widest vector that this processor has, in bits; 0 where it has none. No wider one may be used, whatever a platform
-    /// of a test says: .NET copies it by halves, and then not all is read before the first byte is stored.
-    /// </summary>
-    public static int Widest =>
-        Vector512.IsHardwareAccelerated ? 512
-        : Vector256.IsHardwareAccelerated ? 256
-        : Vector128.IsHardwareAccelerated ? 128 : 0;
-
     /// <summary>The copier of the widest vector that the platform allows and this processor has.</summary>
     public static Copier CopierFor<TLines>(Platform platform, TLines lines) where TLines : struct, ILineInstructions
     {
         long mask = platform.LineSizeBytes - 1;
-        return Math.Min(CopyPlanModule.vectorBits(platform), Widest) switch
+        return Math.Min(CopyPlanModule.vectorBits(platform), VectorWidth.Widest) switch
         {
             512 => new Copier<LineStore<Vector512<byte>, Through<Vector512<byte>>>, LineStore<Vector512<byte>, Past512>, TLines>(lines, mask),
             256 => new Copier<LineStore<Vector256<byte>, Through<Vector256<byte>>>, LineStore<Vector256<byte>, Past256>, TLines>(lines, mask),

@@ -118,7 +118,7 @@ public static unsafe partial class LibPmem
         nint end = ((nint)address + (nint)length + page) & ~page;
         try
         {
-            int error = file.DeepDrain((nint)address & ~page, end, Linux.Msync.Instance, Sysfs.Machine);
+            int error = file.DeepDrain((nint)address & ~page, end, SystemPages.Instance, Sysfs.Machine);
             return error == 0 ? 0 : Fail(error, "msync");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -19,6 +19,10 @@ internal readonly struct Arm64Stubs : IStubCode
 {
     private const uint BranchTarget = 0xD503245F, Compare = 0xEB01001F, BackWhileLower = 0x54FFFFA3, Return = 0xD65F03C0;
 
+    public static IReadOnlyList<WriteBackKind> WriteBacks { get; } = [WriteBackKind.DcCvap, WriteBackKind.DcCvadp];
+
+    public static IReadOnlyList<FenceKind> Fences { get; } = [FenceKind.DsbSy];
+
     public static byte[] WriteBack(WriteBackKind kind, FenceKind? fence, int lineSizeBytes) => fence is null
         ? Code(BranchTarget, WriteBackX0(kind), NextLine(lineSizeBytes), Compare, BackWhileLower, Return)
         : Code(BranchTarget, WriteBackX0(kind), NextLine(lineSizeBytes), Compare, BackWhileLower, Instruction(fence), Return);

@@ -8,7 +8,10 @@ namespace Pmem;
 public static class PmemPlatform
 {
     private static readonly Lazy<Platform> Decided = new(() => PlatformModule.decide(Probe()).ValueOrThrow(""));
-    private static readonly Lazy<BuiltLines> Built = new(() => new BuiltLines(Stubs.For(Current)));
+    private static readonly Lazy<BuiltLines> Built = new(() => new BuiltLines(s_stubs is null ? default : s_stubs.LinesFor(Current)));
+
+    /// <summary>Placed when it is found out whether they can be.</summary>
+    private static PlacedStubs? s_stubs;
 
     /// <summary>The decisions for this machine.</summary>
     /// <exception cref="PmemException">An environment variable of the library has a value that it cannot have.</exception>
@@ -42,6 +45,8 @@ public static class PmemPlatform
         (int _, int extendedB, int _, int _) = hasLeaf7 ? X86Base.CpuId(7, 0) : default;
         const int arm64Dcpop = 1 << 16;
         const int arm64Dcpodp = 1;
+        int lineSizeBytes = X86Base.IsSupported ? ((featuresB >> 8) & 0xFF) * 8 : (int)CacheLine.SizeBytes;
+        s_stubs = PlacedStubs.TryPlace(architecture, lineSizeBytes);
         bool isArm64 = architecture == Architecture.Arm64;
 
         return new PlatformFacts(
@@ -51,10 +56,10 @@ public static class PmemPlatform
             hasClwb: (extendedB & (1 << 24)) != 0,
             hasDcCvap: isArm64 && (SysAuxv.HardwareCapabilities & arm64Dcpop) != 0,
             hasDcCvadp: isArm64 && (SysAuxv.HardwareCapabilities2 & arm64Dcpodp) != 0,
-            canRunMachineCode: Stubs.IsThereFor(architecture) && ExecutablePage.IsGranted(),
-            lineSizeBytes: X86Base.IsSupported ? ((featuresB >> 8) & 0xFF) * 8 : CacheLine.SizeBytes,
+            canRunMachineCode: s_stubs is not null,
+            lineSizeBytes: lineSizeBytes,
             pageSizeBytes: Environment.SystemPageSize,
-            vectorBits: CopyWidth.Widest,
+            vectorBits: VectorWidth.Widest,
             persistenceDomains: Sysfs.Machine.PersistenceDomains(),
             environment: Variables());
     }

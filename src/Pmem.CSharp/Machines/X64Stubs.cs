@@ -17,6 +17,10 @@ internal readonly struct X64Stubs : IStubCode
     private static readonly byte[] BranchTarget = [0xF3, 0x0F, 0x1E, 0xFA];
     private static readonly byte[] CompareRdiRsi = [0x48, 0x39, 0xF7];
 
+    public static IReadOnlyList<WriteBackKind> WriteBacks { get; } = [WriteBackKind.Clwb, WriteBackKind.ClflushOpt, WriteBackKind.Clflush];
+
+    public static IReadOnlyList<FenceKind> Fences { get; } = [FenceKind.Sfence, FenceKind.Mfence];
+
     /// <inheritdoc/>
     /// <remarks>The distance from line to line is at most 64 here, the line of every x86-64 processor.</remarks>
     public static byte[] WriteBack(WriteBackKind kind, FenceKind? fence, int lineSizeBytes)

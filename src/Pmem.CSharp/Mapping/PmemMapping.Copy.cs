@@ -26,8 +26,7 @@ public sealed unsafe partial class PmemMapping
         Exception? failure;
         // SAFETY: the destination was checked, and nothing is unmapped until the slot is left; the source is pinned.
         fixed (byte* from = source) failure = _copier.Move((byte*)_address + offset, from, (nuint)source.Length, plan);
-        slot.Leave();
-        if (failure is not null) Throw(failure);
+        Leave(slot, failure);
     }
 
     /// <summary>Stores a value as it lies in memory; it is durable when this returns, unless the options say otherwise.</summary>
@@ -42,9 +41,7 @@ public sealed unsafe partial class PmemMapping
         CopyPlan plan = PlanOf(options);
         InFlight slot = Enter(offset, sizeof(T));
         // SAFETY: as above; the value is on the stack.
-        Exception? failure = _copier.Move((byte*)_address + offset, (byte*)&value, (nuint)sizeof(T), plan);
-        slot.Leave();
-        if (failure is not null) Throw(failure);
+        Leave(slot, _copier.Move((byte*)_address + offset, (byte*)&value, (nuint)sizeof(T), plan));
     }
 
     /// <summary>Reads a value as it lies in memory. One of 8 bytes at a multiple of 8 is never torn.</summary>
@@ -72,9 +69,7 @@ public sealed unsafe partial class PmemMapping
         CopyPlan plan = PlanOf(options);
         InFlight slot = Enter(offset, length);
         // SAFETY: the range was checked, and nothing is unmapped until the slot is left.
-        Exception? failure = _copier.Fill((byte*)_address + offset, value, (nuint)length, plan);
-        slot.Leave();
-        if (failure is not null) Throw(failure);
+        Leave(slot, _copier.Fill((byte*)_address + offset, value, (nuint)length, plan));
     }
 
     /// <summary>
@@ -95,9 +90,7 @@ public sealed unsafe partial class PmemMapping
         CheckRange(destinationOffset, length, nameof(destinationOffset));
         InFlight slot = Enter();
         // SAFETY: both ranges were checked, and nothing is unmapped until the slot is left.
-        Exception? failure = _copier.Move((byte*)_address + destinationOffset, (byte*)_address + sourceOffset, (nuint)length, plan);
-        slot.Leave();
-        if (failure is not null) Throw(failure);
+        Leave(slot, _copier.Move((byte*)_address + destinationOffset, (byte*)_address + sourceOffset, (nuint)length, plan));
     }
 
     /// <summary>The plan for these flags, where the mapping can be written at all.</summary>

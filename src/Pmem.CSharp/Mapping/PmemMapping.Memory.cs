@@ -75,9 +75,7 @@ public sealed unsafe partial class PmemMapping : IPersistentMemory
     public void Acknowledge(long operation)
     {
         InFlight slot = Enter();
-        Exception? failure = _persister.Acknowledge(operation);
-        slot.Leave();
-        if (failure is not null) Throw(failure);
+        Leave(slot, _persister.Acknowledge(operation));
     }
 
     /// <summary>Stores in the mapping, which this thread is in; the range was checked.</summary>

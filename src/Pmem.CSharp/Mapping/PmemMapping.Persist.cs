@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 
 namespace Pmem;
@@ -20,9 +21,7 @@ public sealed unsafe partial class PmemMapping
     public void Persist(long offset, long length)
     {
         InFlight slot = Enter(offset, length);
-        Exception? failure = _persister.Persist(offset, length);
-        slot.Leave();
-        if (failure is not null) Throw(failure);
+        Leave(slot, _persister.Persist(offset, length));
     }
 
     /// <summary>
@@ -35,9 +34,7 @@ public sealed unsafe partial class PmemMapping
     public void Flush(long offset, long length)
     {
         InFlight slot = Enter(offset, length);
-        Exception? failure = _persister.Flush(offset, length);
-        slot.Leave();
-        if (failure is not null) Throw(failure);
+        Leave(slot, _persister.Flush(offset, length));
     }
 
     /// <summary>Waits until everything that this thread flushed, or stored past the cache, is durable.</summary>
@@ -45,9 +42,7 @@ public sealed unsafe partial class PmemMapping
     public void Drain()
     {
         InFlight slot = Enter();
-        Exception? failure = _persister.Drain();
-        slot.Leave();
-        if (failure is not null) Throw(failure);
+        Leave(slot, _persister.Drain());
     }
 
     /// <summary>Makes every line of a plan durable: all its flushes, then one drain. Allocates nothing.</summary>
@@ -59,9 +54,7 @@ public sealed unsafe partial class PmemMapping
         ArgumentNullException.ThrowIfNull(plan);
         if (plan.EndOffset > _endOfLastLine) ThrowPlanOutside(plan);
         InFlight slot = Enter();
-        Exception? failure = _persister.Execute(plan);
-        slot.Leave();
-        if (failure is not null) Throw(failure);
+        Leave(slot, _persister.Execute(plan));
     }
 
     /// <summary>msync(MS_SYNC) on the whole pages of a range, whatever the granularity.</summary>
@@ -71,9 +64,7 @@ public sealed unsafe partial class PmemMapping
     public void Msync(long offset, long length)
     {
         InFlight slot = Enter(offset, length);
-        Exception? failure = _persister.Msync(offset, length);
-        slot.Leave();
-        if (failure is not null) Throw(failure);
+        Leave(slot, _persister.Msync(offset, length));
     }
 
     /// <summary>Flushes a range to the most reliable domain the platform has: never left out, not even with eADR.</summary>
@@ -83,9 +74,7 @@ public sealed unsafe partial class PmemMapping
     public void DeepFlush(long offset, long length)
     {
         InFlight slot = Enter(offset, length);
-        Exception? failure = _persister.DeepFlush(offset, length);
-        slot.Leave();
-        if (failure is not null) Throw(failure);
+        Leave(slot, _persister.DeepFlush(offset, length));
     }
 
     /// <summary>
@@ -98,9 +87,7 @@ public sealed unsafe partial class PmemMapping
     public void DeepDrain(long offset, long length)
     {
         InFlight slot = Enter(offset, length);
-        Exception? failure = _persister.DeepDrain(offset, length);
-        slot.Leave();
-        if (failure is not null) Throw(failure);
+        Leave(slot, _persister.DeepDrain(offset, length));
     }
 
     /// <summary>Deep flush, then deep drain: past the platform's power-failure flush (ADR), into the device.</summary>
@@ -110,17 +97,20 @@ public sealed unsafe partial class PmemMapping
     public void DeepPersist(long offset, long length)
     {
         InFlight slot = Enter(offset, length);
-        Exception? failure = _persister.DeepPersist(offset, length);
+        Leave(slot, _persister.DeepPersist(offset, length));
+    }
+
+    /// <summary>Ends a call: leaves the mapping, then throws what the persister returned, if anything.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Leave(InFlight slot, Exception? failure)
+    {
         slot.Leave();
         if (failure is not null) Throw(failure);
     }
 
     /// <summary>Throws what a persister returned; one that it caught keeps its stack trace.</summary>
     [DoesNotReturn]
-    private static void Throw(Exception failure)
-    {
-        ExceptionDispatchInfo.Throw(failure);
-    }
+    private static void Throw(Exception failure) => ExceptionDispatchInfo.Throw(failure);
 
     [DoesNotReturn]
     private void ThrowPlanOutside(FlushPlan plan) => throw new ArgumentOutOfRangeException(

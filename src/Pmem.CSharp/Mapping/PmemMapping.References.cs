@@ -44,7 +44,7 @@ public sealed unsafe partial class PmemMapping
     {
         // SAFETY: only the address is looked at. What lies in the mapping does not move; what moves does not lie in it.
         long offset = (nint)Unsafe.AsPointer(ref Unsafe.AsRef(in field)) - _address;
-        if ((ulong)offset > (ulong)_length || sizeof(T) > _length - offset) ThrowForeign(nameof(field));
+        if (!Bounds.isInside(_length, offset, sizeof(T))) ThrowForeign(nameof(field));
         return offset;
     }
 

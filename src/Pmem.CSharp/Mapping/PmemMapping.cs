@@ -175,8 +175,7 @@ public sealed unsafe partial class PmemMapping : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void CheckRange(long offset, long length, string offsetName = "offset")
     {
-        // One comparison each: a negative number is a huge unsigned one. Nothing is added before it is known to fit.
-        if ((ulong)offset > (ulong)_length || (ulong)length > (ulong)(_length - offset)) ThrowOutside(offset, length, offsetName);
+        if (!Bounds.isInside(_length, offset, length)) ThrowOutside(offset, length, offsetName);
     }
 
     private void ThrowIfReadOnly()

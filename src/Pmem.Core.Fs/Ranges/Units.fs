@@ -9,6 +9,3 @@ module internal Units =
 
     /// The start of the unit after the bytes that end here; the end itself where it is one.
     let up (mask: int64) (at: int64) = (at + mask) &&& ~~~mask
-
-    /// The part of a unit before a byte.
-    let over (mask: int64) (at: int64) = at &&& mask

@@ -10,9 +10,9 @@ open Pmem
 open Pmem.Testing
 open Pmem.Tests.CopyPlanTests
 
-/// What this processor has. A wider platform is copied with what there is (CopyWidth.Widest), and tests nothing more.
+/// What this processor has. A wider platform is copied with what there is (VectorWidth.Widest), and tests nothing more.
 let private widths =
-    [ 128; 256; 512 ] |> List.filter (fun bits -> bits <= CopyWidth.Widest)
+    [ 128; 256; 512 ] |> List.filter (fun bits -> bits <= VectorWidth.Widest)
 
 let private capped =
     match [ 128; 256; 512 ] |> List.except widths with
@@ -354,7 +354,7 @@ let tests =
             testList "every length at every alignment" sweeps
             testCase "a width that the processor lacks is never used" (fun () ->
                 // Vectors of the software are copied by halves: this one move lost bytes.
-                printfn $"copies: widest vector {CopyWidth.Widest} bits; not on this processor, and so capped: {capped}"
+                printfn $"copies: widest vector {VectorWidth.Widest} bits; not on this processor, and so capped: {capped}"
                 use twin = twin (platformWith 512 []) StoreGranularity.CacheLine false
                 Expect.isTrue (twin.Move(13, 8, 257, PmemCopyOptions.Temporal)) "overlapping by less than a vector"
                 Expect.isTrue (twin.Move(13, 8, 40, PmemCopyOptions.Temporal)) "a short one")

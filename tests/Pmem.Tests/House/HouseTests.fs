@@ -27,13 +27,10 @@ let private known: (string * string) list =
                     "src/Pmem.Core.Fs/Machine/MappingInfo.fs"
                     "src/Pmem.Core.Fs/Persistency/Durability.fs"
                     "src/Pmem.Core.Fs/Persistency/SimulatedMemory.fs"
-                    "src/Pmem.CSharp/Mapping/PmemMapping.Persist.cs"
                     "src/Pmem.CSharp/Linux/ExecutablePage.cs"
                     "src/Pmem.CSharp/Linux/AddressSpace.cs"
                     "src/Pmem.CSharp/Linux/FileMapper.cs"
                     "src/Pmem.CSharp/LibPmem/LibPmem.cs"
-                    "src/Pmem.CSharp/Copying/Copier.cs"
-                    "src/Pmem.CSharp/Copying/CopyKernels.cs"
                 ]
                 "only the kernel decides about paths",
                 [
@@ -47,13 +44,9 @@ let private known: (string * string) list =
                     "src/Pmem.CSharp/Linux/OpenFile.cs"
                     "src/Pmem.CSharp/Linux/MappedFile.cs"
                     "src/Pmem.CSharp/Linux/FileMapper.cs"
-                    "src/Pmem.CSharp/Machines/Machine.cs"
-                    "src/Pmem.CSharp/Copying/Copier.cs"
                 ]
                 "no six lines stand twice",
                 [
-                    "src/Pmem.CSharp/Copying/LineStores.cs"
-                    "src/Pmem.CSharp/Mapping/PmemMapping.Persist.cs"
                 ]
             ] do
             for file in files do
