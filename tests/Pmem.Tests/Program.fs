@@ -6,6 +6,7 @@ open Expecto.Impl
 let private tests =
     [
         ByteRangeTests.tests
+        EqualityTests.tests
         PlanTests.tests
         LoweringTests.tests
         PlatformTests.tests
@@ -36,6 +37,7 @@ let private tests =
         CrashReportTests.tests
         CrashExplorationTests.tests
         PersistLintTests.tests
+        PictureTests.tests
         SimulatedMemoryTests.tests
         Dax.tests
         Interop.tests

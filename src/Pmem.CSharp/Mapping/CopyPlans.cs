@@ -23,8 +23,8 @@ internal sealed class CopyPlans
     {
         _platform = platform;
         for (int flags = 0; flags < FlagSets; flags++)
-            if (CopyPlanModule.decide(platform, granularity, (PmemCopyOptions)flags) is Decision<CopyPlan>.Accepted accepted)
-                _plans[flags] = accepted.Value;
+            if (CopyPlanModule.decide(platform, granularity, (PmemCopyOptions)flags) is { IsOk: true } decided)
+                _plans[flags] = decided.ResultValue;
     }
 
     public static CopyPlans Of(Platform platform, StoreGranularity granularity) =>
@@ -45,7 +45,7 @@ internal sealed class CopyPlans
 
     [DoesNotReturn]
     private void ThrowContradiction(PmemCopyOptions options) => throw Failures.OfCopyFlags(
-        CopyPlanModule.check(_platform, options) is Decision<Microsoft.FSharp.Core.Unit>.Refused refused
-            ? refused.Reason
+        CopyPlanModule.check(_platform, options) is { IsError: true } refused
+            ? refused.ErrorValue
             : Refusal.NewUnknownFlags((int)options));
 }

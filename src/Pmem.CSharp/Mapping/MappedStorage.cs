@@ -22,9 +22,9 @@ internal sealed record MappedStorage(MappedFile File, IPageSync Pages, Sysfs Sys
 {
     public nint Address => File.Address;
 
-    public string Path => File.Mapping.Path;
+    public string Path => File.Info.Path;
 
-    public Platform Platform => File.Mapping.Facts.Platform;
+    public Platform Platform => File.Info.Facts.Platform;
 
     /// <summary>Syncs the whole pages of a range: 0, or the error number.</summary>
     public int Sync(long offset, long length)

@@ -42,7 +42,7 @@ internal abstract class Persister
     public static Persister For<TLines>(MappedFile file, TLines lines, IPageSync pages, Sysfs sysfs) where TLines : struct, ILineInstructions
     {
         var storage = new MappedStorage(file, pages, sysfs);
-        return file.Mapping.Granularity switch
+        return file.Info.Granularity switch
         {
             { IsByte: true } => new FencePersister<TLines>(storage, lines),
             { IsCacheLine: true } => new LinePersister<TLines>(storage, lines),

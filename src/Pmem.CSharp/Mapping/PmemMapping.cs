@@ -34,15 +34,15 @@ public sealed unsafe partial class PmemMapping : IDisposable
 
     internal PmemMapping(MappedFile file, Persister persister)
     {
-        Platform platform = file.Mapping.Facts.Platform;
+        Platform platform = file.Info.Facts.Platform;
         _file = file;
         _persister = persister;
         _copier = persister.Copier;
-        _plans = CopyPlans.Of(platform, file.Mapping.Granularity);
+        _plans = CopyPlans.Of(platform, file.Info.Granularity);
         _address = file.Address;
         _length = file.LengthBytes;
         _endOfLastLine = Units.up(platform.LineSizeBytes - 1, _length);
-        _isReadOnly = file.Mapping.Facts.IsReadOnly;
+        _isReadOnly = file.Info.Facts.IsReadOnly;
     }
 
     /// <summary>Maps an existing file, or a device-DAX device.</summary>
@@ -89,22 +89,22 @@ public sealed unsafe partial class PmemMapping : IDisposable
     }
 
     /// <summary>The path, as it was given.</summary>
-    public string Path => _file.Mapping.Path;
+    public string Path => _file.Info.Path;
 
     /// <summary>The length of the mapping, in bytes.</summary>
     public long Length => _length;
 
     /// <summary>Whether it is persistent memory: then no system call is needed to make a store durable.</summary>
-    public bool IsPmem => _file.Mapping.IsPmem;
+    public bool IsPmem => _file.Info.IsPmem;
 
     /// <summary>Whether only reading is possible.</summary>
     public bool IsReadOnly => _isReadOnly;
 
     /// <summary>How much must be flushed to make a store durable.</summary>
-    public StoreGranularity Granularity => _file.Mapping.Granularity;
+    public StoreGranularity Granularity => _file.Info.Granularity;
 
     /// <summary>The mapping as a value: what it maps, and what was decided about it and why.</summary>
-    public Mapping Mapping => _file.Mapping;
+    public MappingInfo Info => _file.Info;
 
     /// <summary>The first byte. Must not be used after Dispose; a store through it to a read-only mapping ends the process.</summary>
     public byte* Pointer
@@ -117,7 +117,7 @@ public sealed unsafe partial class PmemMapping : IDisposable
     }
 
     /// <summary>Path, length, is-pmem, granularity and how a persist is done, in a line.</summary>
-    public override string ToString() => _file.Mapping.ToString();
+    public override string ToString() => _file.Info.ToString();
 
     /// <summary>
     /// Unmaps, after the calls in progress on other threads. What was stored and not persisted is as durable as it happens

@@ -21,12 +21,6 @@ type CrashVerdict =
         | ConsistentSoFar -> "Consistent so far, not exhaustively"
         | Inconsistent -> "Inconsistent"
 
-    /// Whether both are the same value.
-    static member op_Equality(left: CrashVerdict, right: CrashVerdict) = Object.Equals(left, right)
-
-    /// Whether the values differ.
-    static member op_Inequality(left: CrashVerdict, right: CrashVerdict) = not (Object.Equals(left, right))
-
 /// How recovery rejected a state.
 [<RequireQualifiedAccess>]
 type RecoveryFailure =
@@ -84,6 +78,9 @@ type CrashMoment
 
     /// The stores, or parts of stores, that were durable, in program order.
     member _.Durable: IReadOnlyList<TracedStore> = Array.AsReadOnly durable
+
+    /// The numbers of the events in the whole trace.
+    member internal _.Indices = indices
 
     member internal _.Lines =
         let hasLost = HashSet<int>(lost |> Array.map (fun store -> store.EventIndex))
@@ -174,6 +171,8 @@ type CrashCounterexample
     /// A copy of what memory held when the last recovery began.
     member _.ToImage() = Array.copy image
 
+    member internal _.Trail = trail
+
     member internal _.Lines =
         [|
             for i in 0 .. crashes.Length - 1 do
@@ -208,6 +207,8 @@ type CrashReport
     ) =
     /// The most diagnostics that the text shows.
     static let shownDiagnostics = 10
+
+    member internal _.Model: PersistencyModel = options.Model
 
     /// What was found.
     member _.Verdict = verdict

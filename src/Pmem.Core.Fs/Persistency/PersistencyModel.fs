@@ -56,12 +56,6 @@ type PersistencyModel =
         | PageCache -> "PageCache"
         | Relaxed -> "Relaxed"
 
-    /// Whether both are the same value.
-    static member op_Equality(left: PersistencyModel, right: PersistencyModel) = Object.Equals(left, right)
-
-    /// Whether the values differ.
-    static member op_Inequality(left: PersistencyModel, right: PersistencyModel) = not (Object.Equals(left, right))
-
 /// What the models differ in.
 module internal Model =
     /// The page of the page cache, in bytes.

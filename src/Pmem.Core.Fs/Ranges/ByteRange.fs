@@ -1,7 +1,6 @@
 namespace Pmem
 
 open System
-open System.Globalization
 open System.Runtime.CompilerServices
 open System.Runtime.InteropServices
 
@@ -10,21 +9,26 @@ open System.Runtime.InteropServices
 module internal Bounds =
     // Apart from the checks, so that the checks are small enough to be inlined.
     [<MethodImpl(MethodImplOptions.NoInlining)>]
-    let private refuse parameter (value: int64) (why: string) =
-        raise (ArgumentOutOfRangeException(parameter, value, why))
+    let private refuse (parameter: string) (why: string) =
+        // Without the value as an object: .NET would write it with the minus sign of a culture.
+        raise (ArgumentOutOfRangeException(parameter, why))
+
+    [<MethodImpl(MethodImplOptions.NoInlining)>]
+    let private refuseOffset (offset: int64) =
+        refuse "offset" (Words.say [ "An offset in a mapping is 0 or more bytes, not "; Words.number offset; "." ])
 
     let checkOffset (offset: int64) =
         if offset < 0L then
-            refuse "offset" offset "An offset in a mapping is 0 or more bytes."
+            refuseOffset offset
 
         offset
 
     let checkLength (offset: int64) (length: int64) =
         if length < 0L then
-            refuse "length" length "A length is 0 or more bytes."
+            refuse "length" "A length is 0 or more bytes."
 
         if length > Int64.MaxValue - offset then
-            refuse "length" length "offset + length is more than 2^63 - 1 bytes."
+            refuse "length" "offset + length is more than 2^63 - 1 bytes."
 
         length
 
@@ -35,6 +39,9 @@ module internal Bounds =
     let isInside (size: int64) (offset: int64) (length: int64) =
         uint64 offset <= uint64 size && uint64 length <= uint64 (size - offset)
 
+    /// Whether an offset or a length, 0 or more, is a whole number of units.
+    let isWhole (unitBytes: int64) (bytes: int64) = bytes >= 0L && bytes % unitBytes = 0L
+
     let alignDown (unitBytes: int64) (offset: int64) = offset - offset % unitBytes
 
     /// Clipped to 2^63 - 1, which no mapping can reach.
@@ -44,6 +51,12 @@ module internal Bounds =
         if over = 0L then offset
         elif offset > Int64.MaxValue - (unitBytes - over) then Int64.MaxValue
         else offset + (unitBytes - over)
+
+    /// The number of the unit that a byte lies in.
+    let unitOf (unitBytes: int64) (offset: int64) = offset / unitBytes
+
+    /// Where in its unit a byte lies.
+    let offsetInUnit (unitBytes: int64) (offset: int64) = offset % unitBytes
 
 /// <summary>The bytes <c>[Offset, Offset + Length)</c> of a mapping. Offsets are relative to the mapping.</summary>
 /// <remarks>Always valid: both are 0 or more, and their sum is at most 2^63 - 1.</remarks>
@@ -94,7 +107,7 @@ type ByteRange =
     /// <remarks>An empty range stays empty. The end is clipped to 2^63 - 1, which no mapping can reach.</remarks>
     member range.AlignOut(unitBytes: int64) =
         if unitBytes <= 0L then
-            raise (ArgumentOutOfRangeException("unitBytes", unitBytes, "A unit is 1 or more bytes."))
+            raise (ArgumentOutOfRangeException("unitBytes", "A unit is 1 or more bytes."))
 
         let first = Bounds.alignDown unitBytes range.Offset
 
@@ -105,11 +118,7 @@ type ByteRange =
 
     /// <summary><c>offset+length</c>, in bytes.</summary>
     override range.ToString() =
-        String.Concat(
-            range.Offset.ToString CultureInfo.InvariantCulture,
-            "+",
-            range.Length.ToString CultureInfo.InvariantCulture
-        )
+        Words.say [ Words.number range.Offset; "+"; Words.number range.Length ]
 
     /// Whether both have the same offset and length.
     static member op_Equality(left: ByteRange, right: ByteRange) =

@@ -27,9 +27,9 @@ let internal twin platform granularity isRecorded =
     new CopyTwin(TwinBytes, platform, granularity, isRecorded)
 
 let private withEadr platform =
-    match Platform.decide { platform.Facts with PersistenceDomains = [| "cpu_cache" |] } with
-    | Accepted platform -> platform
-    | Refused reason -> failwith (string reason)
+    match Platform.Decide { platform.Facts with PersistenceDomains = [| "cpu_cache" |] } with
+    | Ok platform -> platform
+    | Error reason -> failwith (string reason)
 
 type Operation =
     | Write of to': int * from: int * length: int
@@ -198,8 +198,8 @@ let private isPastCache plan (operation: Operation) (at: int64) =
 let private isDurable (case: Case) (issued: IReadOnlyList<Instruction>) =
     let plan =
         match CopyPlan.decide (platformWith case.VectorBits case.Environment) StoreGranularity.CacheLine case.Flags with
-        | Accepted plan -> plan
-        | Refused reason -> failwith (string reason)
+        | Ok plan -> plan
+        | Error reason -> failwith (string reason)
 
     let writtenBack =
         [
@@ -354,7 +354,9 @@ let tests =
             testList "every length at every alignment" sweeps
             testCase "a width that the processor lacks is never used" (fun () ->
                 // Vectors of the software are copied by halves: this one move lost bytes.
-                printfn $"copies: widest vector {VectorWidth.Widest} bits; not on this processor, and so capped: {capped}"
+                printfn
+                    $"copies: widest vector {VectorWidth.Widest} bits; not on this processor, and so capped: {capped}"
+
                 use twin = twin (platformWith 512 []) StoreGranularity.CacheLine false
                 Expect.isTrue (twin.Move(13, 8, 257, PmemCopyOptions.Temporal)) "overlapping by less than a vector"
                 Expect.isTrue (twin.Move(13, 8, 40, PmemCopyOptions.Temporal)) "a short one")

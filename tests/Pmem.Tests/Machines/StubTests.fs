@@ -91,7 +91,10 @@ let tests =
                     [ 0xd503245fu; writeBack; 0x91010000u; 0xeb01001fu; 0x54ffffa3u ]
 
                 for kind, writeBack in [ DcCvap, 0xd50b7c20u; DcCvadp, 0xd50b7d20u ] do
-                    Expect.equal (words (Arm64Stubs.WriteBack(kind, null, 64))) (loop writeBack @ [ 0xd65f03c0u ]) "alone"
+                    Expect.equal
+                        (words (Arm64Stubs.WriteBack(kind, null, 64)))
+                        (loop writeBack @ [ 0xd65f03c0u ])
+                        "alone"
 
                     Expect.equal
                         (words (Arm64Stubs.WriteBack(kind, DsbSy, 64)))

@@ -24,12 +24,13 @@ let private granularityOf (platform: Platform) kind =
             FileRange = ByteRange.create 0L 1L
             Kind = kind
             IsReadOnly = false
+            PersistenceDomain = Doubles.DomainOf platform
             Platform = platform
         }
 
-    match Mapping.decide facts with
-    | Accepted mapping -> mapping.Granularity
-    | Refused reason -> failwith (string reason)
+    match MappingInfo.Decide facts with
+    | Ok mapping -> mapping.Granularity
+    | Error reason -> failwith (string reason)
 
 let private deepDrain kind plan platform =
     // The files of these tests lie in no region: a deep drain of persistent memory ends in msync of the pages.
@@ -49,7 +50,10 @@ let private joined (instructions: Instruction list) =
         |]
 
     let ranges = Array.truncate (SyncRanges.coalesce (Span ranges)) ranges
-    [ for range in Array.truncate (SyncRanges.join (Span ranges)) ranges -> SyncPages range ]
+
+    [
+        for range in Array.truncate (SyncRanges.join (Span ranges)) ranges -> SyncPages range
+    ]
 
 let private property name test =
     Harness.propertyOf (Harness.cases 150 1500) name arbitraries test

@@ -89,7 +89,10 @@ let private nested () =
     use other = new SyncedMapping(Page, (fun _ -> 0))
     use isInside = new ManualResetEventSlim()
     use goOn = new ManualResetEventSlim()
-    use mapped = new SyncedMapping(Page, (fun range -> SyncedMapping.ThrowsInside range))
+
+    use mapped =
+        new SyncedMapping(Page, (fun range -> SyncedMapping.ThrowsInside range))
+
     let map = mapped.Mapping
 
     let user =
@@ -112,7 +115,9 @@ let private nested () =
     Expect.isTrue (user.Join 10_000 && disposer.Join 10_000) "both end"
 
 let private disposedInside () =
-    use mapped = new SyncedMapping(Page, (fun range -> SyncedMapping.ThrowsInside range))
+    use mapped =
+        new SyncedMapping(Page, (fun range -> SyncedMapping.ThrowsInside range))
+
     let map = mapped.Mapping
 
     let user =

@@ -39,8 +39,7 @@ let private fails (action: unit -> unit) =
     with :? PmemException as e ->
         e
 
-let private pages (first: int64) count =
-    ByteRange(first * Page, count * Page)
+let private pages (first: int64) count = ByteRange(first * Page, count * Page)
 
 let private gathered () =
     recorded (fun map taken ->
@@ -120,7 +119,10 @@ let private everyCall (map: PmemMapping) : (string * (unit -> unit)) list =
     ]
 
 let private poisoned () =
-    for _, first in everyCall Unchecked.defaultof<PmemMapping> |> List.indexed |> List.map (fun (i, _) -> i, i) do
+    for _, first in
+        everyCall Unchecked.defaultof<PmemMapping>
+        |> List.indexed
+        |> List.map (fun (i, _) -> i, i) do
         let mutable error = 5
 
         withStorage
@@ -147,12 +149,18 @@ let private poisoned () =
                 Expect.equal (met.ErrorName, met.ErrorNumber) ("EIO", 5) name
 
                 Expect.isTrue
-                    (met.NotDurable |> Seq.exists (fun range -> range.Contains(ByteRange(3L * Page + 5L, 1L))))
+                    (met.NotDurable
+                     |> Seq.exists (fun range -> range.Contains(ByteRange(3L * Page + 5L, 1L))))
                     $"{name}: what was flushed before is named"
 
                 for later, call in everyCall map do
                     let e = fails call
-                    Expect.equal (e.ErrorName, List.ofSeq e.NotDurable) ("EIO", List.ofSeq met.NotDurable) $"{name}, then {later}"
+
+                    Expect.equal
+                        (e.ErrorName, List.ofSeq e.NotDurable)
+                        ("EIO", List.ofSeq met.NotDurable)
+                        $"{name}, then {later}"
+
                     Expect.stringContains e.Message "12288 to 16384" later
                     Expect.stringContains e.Message "open the file again" later
 
@@ -222,7 +230,9 @@ let private groupCommit () =
     withStorage
         (64L * Page)
         (fun range ->
-            if Interlocked.Increment &running > 1 then overlaps <- overlaps + 1
+            if Interlocked.Increment &running > 1 then
+                overlaps <- overlaps + 1
+
             lock asked (fun () -> asked.Add range)
             first.Set()
             release.Wait()
@@ -298,23 +308,20 @@ let private interrupted () =
             Expect.contains outcomes "interrupted" "outcome")
 
 let private allocatesNothing () =
-    withStorage
-        (64L <<< 20)
-        (fun _ -> 0)
-        (fun map ->
-            let all () =
-                for i in 0L .. 99L do
-                    map.Flush(i * 90001L, 8L)
+    withStorage (64L <<< 20) (fun _ -> 0) (fun map ->
+        let all () =
+            for i in 0L .. 99L do
+                map.Flush(i * 90001L, 8L)
 
-                map.Drain()
-                map.Persist(5L, 5L)
+            map.Drain()
+            map.Persist(5L, 5L)
 
-            for _ in 1..50 do
-                all ()
-
-            let before = GC.GetAllocatedBytesForCurrentThread()
+        for _ in 1..50 do
             all ()
-            Expect.equal (GC.GetAllocatedBytesForCurrentThread() - before) 0L "bytes")
+
+        let before = GC.GetAllocatedBytesForCurrentThread()
+        all ()
+        Expect.equal (GC.GetAllocatedBytesForCurrentThread() - before) 0L "bytes")
 
 let tests =
     testSequenced

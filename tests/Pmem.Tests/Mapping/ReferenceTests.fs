@@ -58,7 +58,10 @@ let private foreign () =
         Expect.throwsT<ArgumentException> (fun () -> map.Persist(&Unsafe.NullRef<int64>())) "null"
 
         // Begins in the mapping and ends behind it; and just before it.
-        Expect.throwsT<ArgumentException> (fun () -> map.Persist(&Unsafe.As<byte, int64>(&map.Ref<byte> 8191L))) "the end"
+        Expect.throwsT<ArgumentException>
+            (fun () -> map.Persist(&Unsafe.As<byte, int64>(&map.Ref<byte> 8191L)))
+            "the end"
+
         Expect.throwsT<ArgumentException> (fun () -> map.Persist(&Unsafe.Add(&map.Ref<byte> 0L, -1))) "the start"
         Expect.throwsT<ArgumentOutOfRangeException> (fun () -> map.Ref<int64> 8185L |> ignore) "outside"
         Expect.throwsT<ArgumentOutOfRangeException> (fun () -> map.Ref<int64> -1L |> ignore) "before"

@@ -72,12 +72,16 @@ let tests =
                 range.IsWithin size = (bigint range.Offset + bigint range.Length <= bigint size)
                 && ByteRange.isWithin range.End range)
 
-            property "is inside of exactly the sizes that it lies within" (fun (offset: int64) (length: int64) (size: int64) ->
-                let size = abs (size % 100L)
+            property
+                "is inside of exactly the sizes that it lies within"
+                (fun (offset: int64) (length: int64) (size: int64) ->
+                    let size = abs (size % 100L)
 
-                Seq.allPairs [ offset; offset % 100L; Int64.MinValue; Int64.MaxValue ] [ length; length % 100L; Int64.MaxValue ]
-                |> Seq.forall (fun (offset, length) ->
-                    Bounds.isInside size offset length = Bounds.isWithin size offset length))
+                    Seq.allPairs
+                        [ offset; offset % 100L; Int64.MinValue; Int64.MaxValue ]
+                        [ length; length % 100L; Int64.MaxValue ]
+                    |> Seq.forall (fun (offset, length) ->
+                        Bounds.isInside size offset length = Bounds.isWithin size offset length))
 
             property "rounds by mask as by division" (fun (WideRange range) ->
                 let at = range.Offset / 2L
