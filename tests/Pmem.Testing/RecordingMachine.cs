@@ -22,6 +22,9 @@ internal sealed class RecordingMachine(Platform platform, bool isPassedOn = fals
 
     public bool IsPassedOn => isPassedOn;
 
+    /// <summary>What libpmem's functions can be executed on.</summary>
+    public LibPmemMachine ForLibPmem => new LibPmemMachine<RecordedLines>(Lines, this);
+
     /// <summary>The persister that the file's granularity picks, on this machine.</summary>
     public Persister PersisterFor(MappedFile file, Sysfs sysfs) => Persister.For(file, Lines, this, sysfs);
 
@@ -37,7 +40,7 @@ internal sealed class RecordingMachine(Platform platform, bool isPassedOn = fals
     {
         _issued.Add(Instruction.NewSyncPages(RangeOf(start, end)));
         if (SyncError != 0) return SyncError;
-        return isPassedOn ? SystemPages.Instance.Sync(start, end) : 0;
+        return isPassedOn ? FileMapper.System.Sync(start, end) : 0;
     }
 
     public void WriteBack(WriteBackKind kind, nint start, nint end) => _issued.Add(Instruction.NewWriteBack(kind, RangeOf(start, end)));

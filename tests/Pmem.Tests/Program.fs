@@ -20,6 +20,7 @@ let private tests =
         EnvironmentTests.tests
         LibPmemTests.tests
         TrackerTests.tests
+        CreationTests.tests
         SampleTests.tests
         CopyPlanTests.tests
         CopyTests.tests
@@ -39,6 +40,7 @@ let private tests =
         PersistLintTests.tests
         PictureTests.tests
         SimulatedMemoryTests.tests
+        TraceTextTests.tests
         Dax.tests
         Interop.tests
         PowerCut.tests

@@ -3,18 +3,19 @@ namespace Pmem;
 /// <content>The copying half of libpmem.</content>
 public static unsafe partial class LibPmem
 {
-    private static readonly Lazy<(Copier Copier, CopyPlans Plans)> Copying = new(MakeCopier);
-
     /// <summary><c>pmem_memmove</c>: copies bytes, which may overlap, and makes them durable as the flags say.</summary>
     /// <returns>The destination.</returns>
-    /// <exception cref="ArgumentException">Flags exclude each other (in C: undefined behaviour).</exception>
+    /// <remarks>
+    /// Of flags that exclude each other libpmem takes one, and ignores those that it does not know; so does this.
+    /// <see cref="PmemMapping"/> refuses both.
+    /// </remarks>
     /// <exception cref="PmemException">There is no write-back here, and msync failed instead.</exception>
     public static byte* MemMove(void* destination, void* source, nuint length, PmemCopyOptions flags)
     {
-        (Copier copier, CopyPlans plans) = Copying.Value;
-        CopyPlan plan = plans.For(flags);
+        LibPmemMachine machine = Machine;
+        CopyPlan plan = machine.Plans.For(Resolved(flags));
         // SAFETY: as in C, both addresses are the caller's responsibility.
-        _ = copier.Move((byte*)destination, (byte*)source, length, plan);
+        _ = machine.Copier.Move((byte*)destination, (byte*)source, length, plan);
         if (plan.SyncsPages) SyncCopied(destination, length);
         return (byte*)destination;
     }
@@ -28,10 +29,10 @@ public static unsafe partial class LibPmem
     /// <inheritdoc cref="MemMove"/>
     public static byte* MemSet(void* destination, int value, nuint length, PmemCopyOptions flags)
     {
-        (Copier copier, CopyPlans plans) = Copying.Value;
-        CopyPlan plan = plans.For(flags);
+        LibPmemMachine machine = Machine;
+        CopyPlan plan = machine.Plans.For(Resolved(flags));
         // SAFETY: as in C, the address is the caller's responsibility.
-        _ = copier.Fill((byte*)destination, (byte)value, length, plan);
+        _ = machine.Copier.Fill((byte*)destination, (byte)value, length, plan);
         if (plan.SyncsPages) SyncCopied(destination, length);
         return (byte*)destination;
     }
@@ -66,12 +67,17 @@ public static unsafe partial class LibPmem
     public static byte* MemSetNoDrain(void* destination, int value, nuint length) =>
         MemSet(destination, value, length, PmemCopyOptions.NoDrain);
 
-    /// <summary>As in C, every address is taken for persistent memory; in which region it lies is not asked.</summary>
-    private static (Copier Copier, CopyPlans Plans) MakeCopier()
+    /// <summary>
+    /// No flush goes before non-temporal, and that before temporal: PMDK 1.12, src/libpmem2/x86_64/init.c, memmove_nodrain.
+    /// </summary>
+    private static PmemCopyOptions Resolved(PmemCopyOptions flags)
     {
-        Platform platform = PmemPlatform.Current;
-        StoreGranularity granularity = platform.ElidesFlush("") ? StoreGranularity.Byte : StoreGranularity.CacheLine;
-        return (CopyWidth.CopierFor(platform, PmemPlatform.CurrentLines), CopyPlans.Of(platform, granularity));
+        const PmemCopyOptions pastCache = PmemCopyOptions.NonTemporal | PmemCopyOptions.WriteCombining;
+        const PmemCopyOptions throughCache = PmemCopyOptions.Temporal | PmemCopyOptions.WriteBack;
+        PmemCopyOptions waiting = flags & (PmemCopyOptions.NoDrain | PmemCopyOptions.NoFlush);
+        if (waiting.HasFlag(PmemCopyOptions.NoFlush)) return waiting;
+        PmemCopyOptions hint = flags & ((flags & pastCache) != 0 ? pastCache : throughCache);
+        return waiting | hint;
     }
 
     private static void SyncCopied(void* destination, nuint length)

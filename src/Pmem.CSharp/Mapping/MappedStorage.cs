@@ -2,21 +2,6 @@ using Pmem.Linux;
 
 namespace Pmem;
 
-/// <summary>The operating system's part in making pages durable.</summary>
-internal interface IPageSync
-{
-    /// <summary>Has the whole pages of a range written to storage, and waits: 0, or the error number. Does not throw.</summary>
-    int Sync(nint start, nint end);
-}
-
-/// <summary>That of the system that this process runs on.</summary>
-internal sealed class SystemPages : IPageSync
-{
-    public static SystemPages Instance { get; } = new();
-
-    public int Sync(nint start, nint end) => SysMman.Sync(start, (nuint)(end - start));
-}
-
 /// <summary>The mapped file, and the system's ways to reach its storage.</summary>
 internal sealed record MappedStorage(MappedFile File, IPageSync Pages, Sysfs Sysfs)
 {

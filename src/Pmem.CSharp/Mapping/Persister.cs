@@ -36,7 +36,7 @@ internal abstract class Persister
     public virtual Exception? Acknowledge(long operation) => null;
 
     /// <summary>The persister of this mapping, on the machine that this process runs on.</summary>
-    public static Persister For(MappedFile file) => For(file, PmemPlatform.CurrentLines, SystemPages.Instance, Sysfs.Machine);
+    public static Persister For(MappedFile file) => For(file, PmemPlatform.CurrentLines, FileMapper.System, Sysfs.Machine);
 
     /// <summary>The persister of this mapping, with these instructions and this operating system.</summary>
     public static Persister For<TLines>(MappedFile file, TLines lines, IPageSync pages, Sysfs sysfs) where TLines : struct, ILineInstructions

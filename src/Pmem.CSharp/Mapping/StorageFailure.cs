@@ -1,5 +1,4 @@
 using System.Globalization;
-using Pmem.Linux;
 
 namespace Pmem;
 

@@ -127,7 +127,7 @@ let private readOnly () =
     Harness.inDirectory (fun directory ->
         let path = Path.Combine(directory, "f")
         File.WriteAllBytes(path, [| 1uy; 2uy; 3uy |])
-        use map = PmemMapping.Open(path, PmemMapOptions(ReadOnly = true))
+        use map = PmemMapping.Open(path, PmemOpenOptions(ReadOnly = true))
         Expect.isTrue map.IsReadOnly "read-only"
         Expect.equal (map.ReadOnlyMemory.ToArray()) [| 1uy; 2uy; 3uy |] "memory"
         Expect.equal (map.GetReadOnlyMemory(1L, 2).Span[0]) 2uy "a part"

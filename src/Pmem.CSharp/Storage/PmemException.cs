@@ -21,7 +21,7 @@ public sealed class PmemException : IOException
     {
         Path = path;
         ErrorNumber = errorNumber;
-        ErrorName = errorNumber == 0 ? "" : Linux.Errno.Name(errorNumber);
+        ErrorName = errorNumber == 0 ? "" : Errno.Name(errorNumber);
     }
 
     internal PmemException(string message, string path, Refusal refusal) : this(message, path, 0) => Refusal = refusal;
