@@ -36,6 +36,8 @@ let private tests =
         PersistLintTests.tests
         PictureTests.tests
         SimulatedMemoryTests.tests
+        DurabilityTests.tests
+        LawTests.tests
         Dax.tests
         Interop.tests
         PowerCut.tests
