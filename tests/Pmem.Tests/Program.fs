@@ -41,6 +41,8 @@ let private tests =
         PersistLintTests.tests
         PictureTests.tests
         SimulatedMemoryTests.tests
+        DurabilityTests.tests
+        LawTests.tests
         TraceTextTests.tests
         Dax.tests
         Interop.tests
