@@ -78,7 +78,7 @@ let private rules =
                     "no file is over 400 lines", Rules.longFiles, [ "src"; "tests"; "samples"; "docs" ]
                     "no function is over 50 lines", Rules.longFunctions, [ "src"; "tests"; "samples"; "docs" ]
                     "every source file is in a project",
-                    Rules.leftOut (files [ ".fsproj"; ".csproj" ]),
+                    (fun sources -> Rules.leftOut (files [ ".fsproj"; ".csproj" ]) sources),
                     [ "src"; "tests"; "samples"; "docs" ]
                     "rounding and bounds are in Ranges only", Rules.roundings, [ "src" ]
                     "only the kernel decides about paths", Rules.pathQuestions, [ executor ]
