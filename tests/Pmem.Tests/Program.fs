@@ -29,6 +29,7 @@ let private tests =
         CrashBugTests.tests
         CrashReportTests.tests
         CrashExplorationTests.tests
+        CrashOracleTests.tests
         PersistLintTests.tests
         SimulatedMemoryTests.tests
         Dax.tests

@@ -29,7 +29,11 @@ let tests =
                 Expect.equal [ for store in found.Lost -> store.Range.Offset ] [ 64L ] "lost"
                 Expect.equal [ for store in found.Durable -> store.Range.Offset ] [ 0L ] "durable"
                 Expect.equal found.Events.Count 2 "events"
-                Expect.isEmpty found.Acknowledged "no promise matters")
+                Expect.equal found.Acknowledged.Count 20 "the promises that had been given"
+
+                Expect.isFalse
+                    ((string found).Contains "Promised")
+                    "they are not shown where recovery did not look at them")
 
             testCase "a store whose loss does not matter is not shown as lost" (fun () ->
                 let workload (memory: RecordedMemory) =
