@@ -9,22 +9,19 @@ open Pmem
 
 let private blockBytes = 4096
 
-/// Copies the blocks. On persistent memory each is flushed at once, which starts its write-back and does not wait.
+/// Copies the blocks and waits for none: NoDrain starts making each durable. The one wait is the drain at the end, on
+/// any memory: a fence on persistent memory, the sync of all pages on any other file.
 let private copyBlocks (source: FileStream) (target: PmemMapping) =
+    let block = Array.zeroCreate<byte> blockBytes
     let mutable offset = 0L
 
     while offset < target.Length do
         let length = int (min (int64 blockBytes) (target.Length - offset))
-        source.ReadExactly(target.GetSpan(offset, length))
-
-        if target.IsPmem then
-            target.Flush(offset, int64 length)
-
+        source.ReadExactly(block, 0, length)
+        target.Write(offset, ReadOnlySpan(block, 0, length), PmemCopyOptions.NoDrain)
         offset <- offset + int64 length
 
-/// The one wait: for the write-backs on persistent memory, for a single msync of everything on any other file.
-let private finish (target: PmemMapping) =
-    if target.IsPmem then target.Drain() else target.Persist(0L, target.Length)
+    target.Drain()
 
 let private copy (sourcePath: string) (targetPath: string) =
     use source = File.OpenRead sourcePath
@@ -35,7 +32,6 @@ let private copy (sourcePath: string) (targetPath: string) =
 
     try
         copyBlocks source target
-        finish target
     with _ ->
         File.Delete targetPath
         reraise ()

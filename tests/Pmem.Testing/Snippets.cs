@@ -1,4 +1,6 @@
-namespace Pmem.Testing;
+using Pmem;
+
+namespace Readme;
 
 /// <summary>The C# of the README, compiled and run. A test holds each block of the README against this file.</summary>
 public static class Snippets
@@ -9,6 +11,8 @@ public static class Snippets
 
         "a record"u8.CopyTo(map.Span[4096..]);      // stored: visible, not yet durable
         map.Persist(4096, 8);                       // durable
+
+        map.Write(16384, "another"u8);              // stored and made durable, the fastest way for its length
 
         map.Span[8192] = 1;                         // several stores ...
         map.Span[12288] = 2;

@@ -22,9 +22,12 @@ let private tests =
         CopyRefusalTests.tests
         CopyOracleTests.tests
         DocumentTests.tests
+        HouseTests.tests
         Litmus.tests
         CrashStatesTests.tests
         PersistProgramTests.tests
+        ProgramLawTests.tests
+        ProgramSyntaxTests.tests
         CrashCheckTests.tests
         CrashBugTests.tests
         CrashReportTests.tests

@@ -21,6 +21,9 @@ type CrashMoment
     /// it came after everything.
     member _.CrashPoint = crashPoint
 
+    /// The numbers of the events in the whole trace.
+    member internal _.Indices = indices
+
     /// The stores, or parts of stores, that the crash lost, in program order.
     member _.Lost: IReadOnlyList<TracedStore> = Array.AsReadOnly lost
 
@@ -117,6 +120,8 @@ type CrashCounterexample
 
     /// How recovery rejected it.
     member _.Failure = failure
+
+    member internal _.Trail = trail
 
     /// A copy of what memory held when the last recovery began.
     member _.ToImage() = Array.copy image

@@ -149,6 +149,11 @@ type CrashCheck =
         ArgumentNullException.ThrowIfNull(recovery, nameof recovery)
         Checking.run options image (Seq.toArray events) recovery
 
+namespace Pmem.FSharp
+
+open System
+open Pmem
+
 /// Crash checks, for pipelines.
 module CrashCheck =
     /// Checks a workload and its recovery.

@@ -18,6 +18,12 @@ type CrashStrategy =
         | Exhaustive -> "exhaustive"
         | Sampled seed -> String.Concat("sampled with seed ", Words.number seed)
 
+    /// Whether both are the same value.
+    static member op_Equality(left: CrashStrategy, right: CrashStrategy) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: CrashStrategy, right: CrashStrategy) = not (Object.Equals(left, right))
+
 /// How far a check has come.
 [<Struct>]
 type CrashProgress =
@@ -38,6 +44,12 @@ type CrashProgress =
             Words.count (int64 progress.CrashPoints) "crash point",
             String.Concat(", ", Words.count progress.RecoveryRuns "recovery run")
         )
+
+    /// Whether both are the same value.
+    static member op_Equality(left: CrashProgress, right: CrashProgress) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: CrashProgress, right: CrashProgress) = not (Object.Equals(left, right))
 
 /// What the options say.
 type internal CrashSettings =

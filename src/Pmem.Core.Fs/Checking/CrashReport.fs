@@ -111,6 +111,8 @@ type CrashReport
     /// What was found.
     member _.Verdict = verdict
 
+    member internal _.Model: PersistencyModel = options.Model
+
     /// <summary>How often recovery was run to explore states.</summary>
     /// <remarks>Not counted: runs that repeat a path to see whether recovery is deterministic, and those that shorten a
     /// counterexample.</remarks>

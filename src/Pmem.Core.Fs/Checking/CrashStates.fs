@@ -71,9 +71,7 @@ module internal Images =
 
         choose 0
 
-/// Every state that a power failure can leave behind.
-module CrashStates =
-    /// <summary>The most states that are listed, 65 536. What has more is what <c>CrashCheck</c> is for.</summary>
+module internal StateList =
     [<Literal>]
     let MaxStates = 65536
 
@@ -96,14 +94,6 @@ module CrashStates =
             )
         )
 
-    /// <summary>
-    /// The distinct contents of memory after a power failure at any point of the trace, the first contents among them.
-    /// </summary>
-    /// <remarks>Complete: no state that the model allows is left out. The order is deterministic but means nothing. The
-    /// image given is left as it is.</remarks>
-    /// <exception cref="T:System.ArgumentException">An event lies outside the memory.</exception>
-    /// <exception cref="T:System.InvalidOperationException">There are more than 65 536 states, or they take more than
-    /// 256 MiB together.</exception>
     let enumerate (model: PersistencyModel) (image: byte[]) (events: PersistEvent seq) =
         ArgumentNullException.ThrowIfNull(image, nameof image)
         ArgumentNullException.ThrowIfNull(events, nameof events)
@@ -137,12 +127,8 @@ module CrashStates =
             Images.atCrash durable crash trying visit
             true)
 
-        List.ofSeq states
+        states.ToArray()
 
-    /// <summary>The distinct contents of memory after a power failure at any point of a program, before its first write
-    /// and after its last drain included.</summary>
-    /// <exception cref="T:System.ArgumentOutOfRangeException">A write does not lie in the memory.</exception>
-    /// <exception cref="T:System.InvalidOperationException">There are too many states to list.</exception>
     let ofProgram (model: PersistencyModel) (image: byte[]) (program: PersistProgram) =
         let memory = RecordedMemory(image, model)
         program.RunOn(memory, "", 0)
@@ -162,7 +148,7 @@ type CrashStates =
     static member Enumerate
         (model: PersistencyModel, image: byte[], events: IEnumerable<PersistEvent>)
         : IReadOnlyList<byte[]> =
-        Array.ofList (CrashStates.enumerate model image events)
+        StateList.enumerate model image events
 
     /// <summary>The distinct contents of memory after a power failure at any point of a program, before its first write
     /// and after its last drain included.</summary>
@@ -173,4 +159,32 @@ type CrashStates =
     /// <exception cref="T:System.InvalidOperationException">There are too many states to list.</exception>
     static member OfProgram(model: PersistencyModel, image: byte[], program: PersistProgram) : IReadOnlyList<byte[]> =
         ArgumentNullException.ThrowIfNull(program, nameof program)
-        Array.ofList (CrashStates.ofProgram model image program)
+        StateList.ofProgram model image program
+
+namespace Pmem.FSharp
+
+open Pmem
+
+/// Every state that a power failure can leave behind.
+module CrashStates =
+    /// <summary>The most states that are listed, 65 536. What has more is what <c>CrashCheck</c> is for.</summary>
+    [<Literal>]
+    let MaxStates = 65536
+
+    /// <summary>
+    /// The distinct contents of memory after a power failure at any point of the trace, the first contents among them.
+    /// </summary>
+    /// <remarks>Complete: no state that the model allows is left out. The order is deterministic but means nothing. The
+    /// image given is left as it is.</remarks>
+    /// <exception cref="T:System.ArgumentException">An event lies outside the memory.</exception>
+    /// <exception cref="T:System.InvalidOperationException">There are more than 65 536 states, or they take more than
+    /// 256 MiB together.</exception>
+    let enumerate (model: PersistencyModel) (image: byte[]) (events: PersistEvent seq) =
+        List.ofSeq (CrashStates.Enumerate(model, image, events))
+
+    /// <summary>The distinct contents of memory after a power failure at any point of a program, before its first write
+    /// and after its last drain included.</summary>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">A write does not lie in the memory.</exception>
+    /// <exception cref="T:System.InvalidOperationException">There are too many states to list.</exception>
+    let ofProgram (model: PersistencyModel) (image: byte[]) (program: PersistProgram) =
+        List.ofSeq (CrashStates.OfProgram(model, image, program))

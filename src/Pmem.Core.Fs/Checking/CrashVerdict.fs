@@ -19,6 +19,12 @@ type CrashVerdict =
         | ConsistentSoFar -> "Consistent so far, not exhaustively"
         | Inconsistent -> "Inconsistent"
 
+    /// Whether both are the same value.
+    static member op_Equality(left: CrashVerdict, right: CrashVerdict) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: CrashVerdict, right: CrashVerdict) = not (Object.Equals(left, right))
+
 /// How recovery rejected a state.
 [<RequireQualifiedAccess>]
 type RecoveryFailure =
@@ -45,3 +51,9 @@ type RecoveryFailure =
                 Words.number accesses,
                 " accesses: allow it more (WithAccessBound) if it is right to take so many."
             )
+
+    /// Whether both are the same value.
+    static member op_Equality(left: RecoveryFailure, right: RecoveryFailure) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: RecoveryFailure, right: RecoveryFailure) = not (Object.Equals(left, right))

@@ -47,3 +47,9 @@ type PersistDiagnostic =
                 by.ToString(),
                 ": persist it first if it matters, or leave it out if it does not."
             )
+
+    /// Whether both are the same value.
+    static member op_Equality(left: PersistDiagnostic, right: PersistDiagnostic) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: PersistDiagnostic, right: PersistDiagnostic) = not (Object.Equals(left, right))

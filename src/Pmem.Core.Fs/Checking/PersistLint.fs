@@ -194,6 +194,10 @@ type PersistLint =
         Trace.requireBytes events
         Linter(model, events).Run()
 
+namespace Pmem.FSharp
+
+open Pmem
+
 /// Lint, for pipelines.
 module PersistLint =
     /// The mistakes of a trace: those of its course in program order, then what is left undone at its end.

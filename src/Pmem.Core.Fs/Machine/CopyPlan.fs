@@ -152,7 +152,7 @@ module CopyPlan =
     let private canStoreNonTemporal (platform: Platform) granularity =
         platform.Facts.Architecture = Architecture.X64
         && platform.Environment.NoMovnt <> Setting.On
-        && not (Lowering.isByPage platform granularity)
+        && not (platform.SyncsPages granularity)
         && vectorBits platform >= 128
 
     /// Decides for a mapping of this granularity, or refuses flags that exclude each other. Where libpmem allows a hint of
@@ -161,7 +161,7 @@ module CopyPlan =
         decision {
             do! check platform flags
             let isFlushed = not (has PmemCopyOptions.NoFlush flags)
-            let isByPage = Lowering.isByPage platform granularity
+            let isByPage = platform.SyncsPages granularity
 
             let isPast =
                 hasAny (PmemCopyOptions.NonTemporal ||| PmemCopyOptions.WriteCombining) flags

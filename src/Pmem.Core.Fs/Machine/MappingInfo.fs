@@ -28,6 +28,12 @@ type MappingKind =
         | DeviceDax -> "DAX device"
         | PageCache -> "page cache"
 
+    /// Whether both are the same value.
+    static member op_Equality(left: MappingKind, right: MappingKind) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: MappingKind, right: MappingKind) = not (Object.Equals(left, right))
+
 /// What was found out when a file was mapped.
 type MappingFacts =
     {
@@ -42,6 +48,12 @@ type MappingFacts =
         /// The platform that decides.
         Platform: Platform
     }
+
+    /// Whether both are the same value.
+    static member op_Equality(left: MappingFacts, right: MappingFacts) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: MappingFacts, right: MappingFacts) = not (Object.Equals(left, right))
 
 /// <summary>A mapping, as an immutable value: what it maps, and how a store to it is made durable.</summary>
 /// <remarks>It has no address and no bytes; the executor has those.</remarks>
@@ -92,6 +104,12 @@ type Mapping =
                 ")"
             |]
         )
+
+    /// Whether both are the same value.
+    static member op_Equality(left: Mapping, right: Mapping) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: Mapping, right: Mapping) = not (Object.Equals(left, right))
 
 /// Deciding what a mapping is, and how it may be made.
 module Mapping =

@@ -43,6 +43,12 @@ type PlatformFacts =
         Environment: IReadOnlyDictionary<string, string>
     }
 
+    /// Whether both are the same value.
+    static member op_Equality(left: PlatformFacts, right: PlatformFacts) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: PlatformFacts, right: PlatformFacts) = not (Object.Equals(left, right))
+
 /// How this machine makes a store durable: every decision that does not depend on the mapping.
 type Platform =
     {
@@ -71,6 +77,11 @@ type Platform =
 
     /// The unit of msync, in bytes.
     member platform.PageSizeBytes = platform.Facts.PageSizeBytes
+
+    /// Whether a store to a mapping of this granularity becomes durable by msync only.
+    member internal platform.SyncsPages(granularity: StoreGranularity) =
+        granularity = StoreGranularity.Page
+        || (granularity = StoreGranularity.CacheLine && platform.WriteBack = NoWriteBack)
 
     member internal platform.WhyNoWriteBack =
         if platform.Environment.NoMachineCode = Setting.On then
@@ -147,6 +158,12 @@ type Platform =
 
     /// The same paragraph.
     override platform.ToString() = platform.Describe()
+
+    /// Whether both are the same value.
+    static member op_Equality(left: Platform, right: Platform) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: Platform, right: Platform) = not (Object.Equals(left, right))
 
 /// Deciding how a machine makes a store durable.
 module Platform =

@@ -28,6 +28,12 @@ type Setting =
     /// Forced on: 1.
     | On
 
+    /// Whether both are the same value.
+    static member op_Equality(left: Setting, right: Setting) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: Setting, right: Setting) = not (Object.Equals(left, right))
+
 /// What the environment asks for.
 type PmemEnvironment =
     {
@@ -64,6 +70,12 @@ type PmemEnvironment =
             VectorBits = 0
             NoMachineCode = Setting.Unset
         }
+
+    /// Whether both are the same value.
+    static member op_Equality(left: PmemEnvironment, right: PmemEnvironment) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: PmemEnvironment, right: PmemEnvironment) = not (Object.Equals(left, right))
 
 /// Reading the environment.
 module PmemEnvironment =

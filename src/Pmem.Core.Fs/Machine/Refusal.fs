@@ -25,6 +25,12 @@ type FileKind =
         | Fifo -> "a named pipe (FIFO)"
         | OtherFile -> "a device or socket"
 
+    /// Whether both are the same value.
+    static member op_Equality(left: FileKind, right: FileKind) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: FileKind, right: FileKind) = not (Object.Equals(left, right))
+
 /// A request that is refused for a reason that can be foreseen. Each says what was asked, what was found and what to do.
 type Refusal =
     /// An environment variable has a value that it cannot have.
@@ -131,6 +137,12 @@ type Refusal =
             )
         | NoWayToPersist why ->
             String.Concat("Nothing that this process may do makes a store to this device durable: ", why, ".")
+
+    /// Whether both are the same value.
+    static member op_Equality(left: Refusal, right: Refusal) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: Refusal, right: Refusal) = not (Object.Equals(left, right))
 
 /// What a decision comes to: a value, or a refusal with its reason.
 type Decision<'T> =

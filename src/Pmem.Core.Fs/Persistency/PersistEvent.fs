@@ -36,6 +36,12 @@ type PersistEvent =
         | Execute instruction -> instruction.ToString()
         | Acknowledge operation -> String.Concat("acknowledge ", Words.number operation)
 
+    /// Whether both are the same value.
+    static member op_Equality(left: PersistEvent, right: PersistEvent) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: PersistEvent, right: PersistEvent) = not (Object.Equals(left, right))
+
 /// An event and the source line that caused it.
 [<Sealed; AllowNullLiteral(false)>]
 type RecordedEvent(event: PersistEvent, source: SourceLine) =
@@ -58,6 +64,12 @@ type RecordedEvent(event: PersistEvent, source: SourceLine) =
     /// <summary>As in <c>Journal.cs:17 store 0+8 = 72</c>.</summary>
     override _.ToString() =
         String.Concat(source.ToString(), " ", event.ToString())
+
+    /// Whether both are the same value.
+    static member op_Equality(left: RecordedEvent, right: RecordedEvent) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: RecordedEvent, right: RecordedEvent) = not (Object.Equals(left, right))
 
 /// A store as a report shows it, or the part of a store that met one fate.
 [<Sealed; AllowNullLiteral(false)>]

@@ -17,6 +17,12 @@ type FlushStep =
         | Flush range -> String.Concat("flush ", range.ToString())
         | Drain -> "drain"
 
+    /// Whether both are the same value.
+    static member op_Equality(left: FlushStep, right: FlushStep) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: FlushStep, right: FlushStep) = not (Object.Equals(left, right))
+
 module private Normal =
     /// Whole lines, none empty, in the order given.
     let lines (ranges: ReadOnlySpan<ByteRange>) =
@@ -165,6 +171,16 @@ type FlushPlan private (ranges: ByteRange[]) =
     interface IEquatable<FlushPlan> with
         member plan.Equals other = plan.Equals(box other)
 
+    /// Whether both are the same value.
+    static member op_Equality(left: FlushPlan, right: FlushPlan) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: FlushPlan, right: FlushPlan) = not (Object.Equals(left, right))
+
+namespace Pmem.FSharp
+
+open Pmem
+
 /// Flush plans, for pipelines.
 module FlushPlan =
     /// The plan that only drains.
@@ -193,34 +209,3 @@ module FlushPlan =
 
     /// The steps in order; the last is the drain.
     let steps (plan: FlushPlan) = List.ofSeq plan.Steps
-
-/// The ranges of a plan rounded out to a larger unit and coalesced again. Lowering and executor both walk it, so they
-/// cannot disagree; it allocates nothing.
-[<Struct; NoEquality; NoComparison>]
-type internal UnitRanges =
-    val private plan: FlushPlan
-    val private unitBytes: int64
-    val mutable private next: int
-    val mutable private current: ByteRange
-
-    new(plan, unitBytes) = { plan = plan; unitBytes = unitBytes; next = 0; current = ByteRange() }
-
-    member walk.Current = walk.current
-
-    member walk.MoveNext() =
-        let ranges = walk.plan.Ranges
-
-        if walk.next >= ranges.Length then
-            false
-        else
-            let mutable range = ranges[walk.next].AlignOut walk.unitBytes
-            walk.next <- walk.next + 1
-
-            while walk.next < ranges.Length
-                  && Bounds.alignDown walk.unitBytes ranges[walk.next].Offset <= range.End do
-                let last = ranges[walk.next].AlignOut walk.unitBytes
-                range <- ByteRange(range.Offset, last.End - range.Offset)
-                walk.next <- walk.next + 1
-
-            walk.current <- range
-            true

@@ -1,5 +1,7 @@
 namespace Pmem
 
+open System
+
 //  fact                                                                          source
 //  ----------------------------------------------------------------------------  ---------------------------------------
 //  CLWB writes a line back and may keep it; CLFLUSHOPT and CLFLUSH evict it      Intel SDM vol. 2, CLWB/CLFLUSHOPT/CLFLUSH
@@ -33,6 +35,12 @@ type WriteBackKind =
         | DcCvadp -> "DC CVADP"
         | NoWriteBack -> "none"
 
+    /// Whether both are the same value.
+    static member op_Equality(left: WriteBackKind, right: WriteBackKind) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: WriteBackKind, right: WriteBackKind) = not (Object.Equals(left, right))
+
 /// The instruction that waits for the write-backs and the non-temporal stores before it.
 type FenceKind =
     /// x86-64: after CLWB, CLFLUSHOPT and non-temporal stores.
@@ -48,6 +56,12 @@ type FenceKind =
         | Sfence -> "SFENCE"
         | Mfence -> "MFENCE"
         | DsbSy -> "DSB SY"
+
+    /// Whether both are the same value.
+    static member op_Equality(left: FenceKind, right: FenceKind) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: FenceKind, right: FenceKind) = not (Object.Equals(left, right))
 
 /// How much must be flushed to make a store durable; the order is from finest to coarsest.
 [<RequireQualifiedAccess>]
@@ -66,6 +80,12 @@ type StoreGranularity =
         | CacheLine -> "cache line"
         | Page -> "page"
 
+    /// Whether both are the same value.
+    static member op_Equality(left: StoreGranularity, right: StoreGranularity) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: StoreGranularity, right: StoreGranularity) = not (Object.Equals(left, right))
+
 /// What a machine is told to do.
 type Instruction =
     /// Write back every line of the range.
@@ -81,3 +101,9 @@ type Instruction =
         | WriteBack(kind, range) -> System.String.Concat(kind.ToString(), " ", range.ToString())
         | Fence -> "fence"
         | SyncPages range -> System.String.Concat("msync ", range.ToString())
+
+    /// Whether both are the same value.
+    static member op_Equality(left: Instruction, right: Instruction) = Object.Equals(left, right)
+
+    /// Whether the values differ.
+    static member op_Inequality(left: Instruction, right: Instruction) = not (Object.Equals(left, right))

@@ -115,37 +115,6 @@ type ByteRange =
     static member op_Inequality(left: ByteRange, right: ByteRange) =
         left.Offset <> right.Offset || left.Length <> right.Length
 
-/// Byte ranges, for pipelines.
-module ByteRange =
-    /// <summary>The bytes <c>[offset, offset + length)</c>.</summary>
-    /// <exception cref="T:System.ArgumentOutOfRangeException">One is negative, or the sum is over 2^63 - 1.</exception>
-    let create (offset: int64) (length: int64) = ByteRange(offset, length)
-
-    /// The range, or nothing where the constructor would refuse it.
-    let tryCreate (offset: int64) (length: int64) =
-        if Bounds.isWithin Int64.MaxValue offset length then
-            ValueSome(ByteRange(offset, length))
-        else
-            ValueNone
-
-    /// Whether the range has no bytes.
-    let isEmpty (range: ByteRange) = range.IsEmpty
-
-    /// Whether the range lies in a mapping of this many bytes.
-    let isWithin (sizeBytes: int64) (range: ByteRange) = range.IsWithin sizeBytes
-
-    /// Whether every byte of the inner range is in the outer one.
-    let contains (inner: ByteRange) (outer: ByteRange) = outer.Contains inner
-
-    /// Whether the two ranges share a byte.
-    let overlaps (left: ByteRange) (right: ByteRange) = left.Overlaps right
-
-    /// The bytes that both ranges have.
-    let intersect (left: ByteRange) (right: ByteRange) = left.Intersect right
-
-    /// The smallest range of whole units that contains this one.
-    let alignOut (unitBytes: int64) (range: ByteRange) = range.AlignOut unitBytes
-
 /// The cache line: the unit of a write-back, and what flush plans are made of.
 module CacheLine =
     /// <summary>64 bytes.</summary>
@@ -183,3 +152,39 @@ module Atom =
     /// 10.1.1: the unit of power-fail atomicity is the aligned fundamental data type of the processor.</remarks>
     [<Literal>]
     let SizeBytes = 8L
+
+namespace Pmem.FSharp
+
+open System
+open Pmem
+
+/// Byte ranges, for pipelines.
+module ByteRange =
+    /// <summary>The bytes <c>[offset, offset + length)</c>.</summary>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">One is negative, or the sum is over 2^63 - 1.</exception>
+    let create (offset: int64) (length: int64) = ByteRange(offset, length)
+
+    /// The range, or nothing where the constructor would refuse it.
+    let tryCreate (offset: int64) (length: int64) =
+        if Bounds.isWithin Int64.MaxValue offset length then
+            ValueSome(ByteRange(offset, length))
+        else
+            ValueNone
+
+    /// Whether the range has no bytes.
+    let isEmpty (range: ByteRange) = range.IsEmpty
+
+    /// Whether the range lies in a mapping of this many bytes.
+    let isWithin (sizeBytes: int64) (range: ByteRange) = range.IsWithin sizeBytes
+
+    /// Whether every byte of the inner range is in the outer one.
+    let contains (inner: ByteRange) (outer: ByteRange) = outer.Contains inner
+
+    /// Whether the two ranges share a byte.
+    let overlaps (left: ByteRange) (right: ByteRange) = left.Overlaps right
+
+    /// The bytes that both ranges have.
+    let intersect (left: ByteRange) (right: ByteRange) = left.Intersect right
+
+    /// The smallest range of whole units that contains this one.
+    let alignOut (unitBytes: int64) (range: ByteRange) = range.AlignOut unitBytes

@@ -9,24 +9,6 @@ open Microsoft.FSharp.Core
 open PublicApiGenerator
 open Pmem
 
-/// The source tree, above where the tests run; a machine that only runs them may lack it.
-let private root =
-    let rec find (directory: DirectoryInfo | null) =
-        match directory with
-        | null -> ""
-        | directory when File.Exists(Path.Combine(directory.FullName, "Pmem.sln")) -> directory.FullName
-        | directory -> find directory.Parent
-
-    find (DirectoryInfo AppContext.BaseDirectory)
-
-let private isSourceThere () = root <> ""
-
-let private needingSources name test =
-    Harness.needing "the source tree" isSourceThere name test
-
-let private linesOf path =
-    File.ReadAllLines(Path.Combine(root, path))
-
 /// The fenced blocks of a language, each a list of lines without their common indentation.
 let private blocks language (lines: string[]) =
     let mutable block = None
@@ -42,6 +24,13 @@ let private blocks language (lines: string[]) =
             | None -> ()
     ]
 
+/// A block that is a whole program opens the namespace and makes its file, in a first paragraph that only tests/packages
+/// compiles.
+let private body (block: string list) =
+    match block with
+    | ("using Pmem;" | "open Pmem") :: _ -> block |> List.skipWhile ((<>) "") |> List.tail
+    | _ -> block
+
 let private contains (lines: string[]) (block: string list) =
     lines
     |> Array.map (fun line -> line.Trim())
@@ -55,11 +44,11 @@ let private isAccepted =
     Environment.GetEnvironmentVariable "PMEM_TESTS_ACCEPT" = "1"
 
 let private isPinned (assembly: Assembly) file =
-    let path = Path.Combine(root, "tests", "Pmem.Tests", "Api", file)
+    let path = Path.Combine(Sources.root, "tests", "Pmem.Tests", "Api", file)
     let api = assembly.GeneratePublicApi(options).ReplaceLineEndings "\n"
 
     if isAccepted then
-        Directory.CreateDirectory(Path.Combine(root, "tests", "Pmem.Tests", "Api"))
+        Directory.CreateDirectory(Path.Combine(Sources.root, "tests", "Pmem.Tests", "Api"))
         |> ignore
 
         File.WriteAllText(path, api)
@@ -118,35 +107,42 @@ let tests =
     testList
         "documents"
         [
-            needingSources "every snippet of the README is compiled" (fun () ->
-                let readme = linesOf "README.md"
+            Sources.needing "every snippet of the README is compiled" (fun () ->
+                let readme = Sources.linesOf "README.md"
 
-                for language, path in
+                for language, import, path in
                     [
-                        "csharp", "tests/Pmem.Testing/Snippets.cs"
-                        "fsharp", "tests/Pmem.Tests/Snippets.fs"
+                        "csharp", "using Pmem", "tests/Pmem.Testing/Snippets.cs"
+                        "fsharp", "open Pmem", "tests/Pmem.Tests/Documents/Snippets.fs"
                     ] do
+                    let imports =
+                        Sources.linesOf path
+                        |> Array.filter (fun line -> line.StartsWith "using " || line.StartsWith "open ")
+
+                    Expect.equal (Array.map (fun (line: string) -> line.TrimEnd ';') imports) [| import |] path
                     let blocks = blocks language readme
                     Expect.isNonEmpty blocks language
 
                     // A block of several parts may leave out what stands between them.
-                    for block in blocks do
-                        Expect.isTrue (contains (linesOf path) block) $"{path} lacks:\n{String.Join('\n', block)}")
+                    for block in List.map body blocks do
+                        Expect.isTrue
+                            (contains (Sources.linesOf path) block)
+                            $"{path} lacks:\n{String.Join('\n', block)}")
 
             testCase "the snippets of the README do what it says"
             <| fun () ->
                 Harness.inDirectory (fun directory ->
                     let path = Path.Combine(directory, "f")
-                    Pmem.Testing.Snippets.Plan path
+                    Readme.Snippets.Plan path
                     Expect.equal (File.ReadAllBytes(path)[12288]) 2uy "plan"
-                    let bytes = Snippets.run (Path.Combine(directory, "g"))
+                    let bytes = Readme.FSharp.run (Path.Combine(directory, "g"))
                     Expect.equal (BitConverter.ToInt64(bytes, 0)) 72L "program"
-                    let report = Pmem.Testing.Snippets.Crash()
+                    let report = Readme.Snippets.Crash()
                     Expect.equal report.Verdict CrashVerdict.Inconsistent "the bug is found"
                     Expect.stringContains (string report) "Snippets.cs" "and where")
 
-            needingSources "the README is under 300 lines and names the two commands" (fun () ->
-                let readme = linesOf "README.md"
+            Sources.needing "the README is under 300 lines and names the two commands" (fun () ->
+                let readme = Sources.linesOf "README.md"
                 Expect.isLessThan readme.Length 300 "lines"
 
                 for command in
@@ -156,14 +152,26 @@ let tests =
                     ] do
                     Expect.exists readme (fun line -> line.StartsWith(command, StringComparison.Ordinal)) command)
 
-            needingSources "the files that the documents name are there" (fun () ->
-                for document in [ "README.md"; "docs/architecture.md" ] do
-                    for line in linesOf document do
-                        for link in Text.RegularExpressions.Regex.Matches(line, @"\]\(([^)#:]+)\)") do
-                            Expect.isTrue (File.Exists(Path.Combine(root, link.Groups[1].Value))) $"{document}: {link}")
+            Sources.needing "the files that the documents name are there" (fun () ->
+                for folder, name in [ "", "README.md"; "docs", "architecture.md"; "docs", "testing.md" ] do
+                    let document = Path.Combine(folder, name)
 
-            needingSources "the public API of the core is pinned" (fun () -> isPinned core "Pmem.Core.txt")
-            needingSources "the public API of the executor is pinned" (fun () -> isPinned executor "Pmem.txt")
+                    for line in Sources.linesOf document do
+                        for link in Text.RegularExpressions.Regex.Matches(line, @"\]\(([^)#:]+)\)") do
+                            let path = Path.Combine(Sources.root, folder, link.Groups[1].Value)
+                            Expect.isTrue (File.Exists path) $"{document}: {link}")
+
+            Sources.needing "the sources that the documents name are there" (fun () ->
+                let sources =
+                    set [ for source in House.Source.all.Value -> Array.last source.Parts ]
+
+                for document in [ "docs/architecture.md"; "docs/testing.md" ] do
+                    for line in Sources.linesOf document do
+                        for name in Text.RegularExpressions.Regex.Matches(line, @"`([\w/]*/)?(\w+\.(fs|cs))`") do
+                            Expect.contains sources name.Groups[2].Value document)
+
+            Sources.needing "the public API of the core is pinned" (fun () -> isPinned core "Pmem.Core.txt")
+            Sources.needing "the public API of the executor is pinned" (fun () -> isPinned executor "Pmem.txt")
 
             testCase "no F# type is in a signature that C# sees"
             <| fun () -> Expect.isEmpty (fsharpInSignatures core @ fsharpInSignatures executor) "members"

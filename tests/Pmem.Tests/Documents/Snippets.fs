@@ -1,9 +1,11 @@
 /// The F# of the README, compiled and run. A test holds each block of the README against this file.
-module Pmem.Tests.Snippets
+module Readme.FSharp
 
 open Pmem
 
 let run (path: string) =
+    use map = PmemMapping.Create(path, 4096L)
+
     let append (offset: int64) (record: byte[]) =
         persist {
             write offset record
@@ -11,6 +13,5 @@ let run (path: string) =
             writeInt64 0L (offset + int64 record.Length)
         }
 
-    use map = PmemMapping.Create(path, 4096L)
     map.Run(append 64L "a record"B)
     map.ReadOnlySpan.ToArray()

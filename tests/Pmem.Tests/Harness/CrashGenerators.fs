@@ -275,12 +275,12 @@ type ProgramSteps =
     member steps.Program =
         let (ProgramSteps list) = steps
 
-        let add (program: PersistProgram) step =
+        let element step =
             match step with
-            | Write(offset, bytes) -> PersistProgram.write offset bytes program
-            | Barrier -> PersistProgram.barrier program
+            | Write(offset, bytes) -> PersistProgram.write offset bytes
+            | Barrier -> PersistProgram.barrier
 
-        List.fold add PersistProgram.empty list
+        PersistProgram.concat (List.map element list)
 
     override steps.ToString() = string steps.Program
 

@@ -74,6 +74,20 @@ let propertyOf count name (arbitraries: Type list) property =
 
     testPropertyWithConfig config name property
 
+/// Holds that an action on 2n things does at most 2.5 times the work of one on n things. The work is counted in bytes that it
+/// allocates: what copies everything for each thing more allocates four times as much, and no other process disturbs it.
+let isLinear n (action: int -> unit) =
+    let allocatedBytes n =
+        let before = GC.GetAllocatedBytesForCurrentThread()
+        action n
+        GC.GetAllocatedBytesForCurrentThread() - before
+
+    action 1
+    let one, two = allocatedBytes n, allocatedBytes (2 * n)
+
+    if float two > 2.5 * float one then
+        failtestf "%d things take %d bytes, %d take %d" n one (2 * n) two
+
 /// A test that needs a part that a machine may lack. Where it lacks, the test is skipped with a line that says so, and
 /// fails where nothing may be skipped.
 let needing part isThere name (test: unit -> unit) =

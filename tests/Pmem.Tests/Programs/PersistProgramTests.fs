@@ -13,7 +13,7 @@ let private start = Array.init sizeBytes (fun i -> byte (i * 7))
 /// A memory that has run a program, and the trace of that.
 let private runOn model (program: PersistProgram) =
     let memory = RecordedMemory(start, model)
-    PersistProgram.runOn memory program
+    program.RunOn memory
     memory
 
 let private models =
@@ -29,7 +29,7 @@ let private onlyFinalState model (program: PersistProgram) =
     let final = program.Run start
 
     let workload (memory: RecordedMemory) =
-        PersistProgram.runOn memory program
+        program.RunOn memory
         memory.Acknowledge 1L
 
     let recovered (memory: CrashedMemory) =
@@ -78,20 +78,6 @@ let tests =
     testList
         "persist programs"
         [
-            property "append is associative" (fun (a: ProgramSteps) (b: ProgramSteps) (c: ProgramSteps) ->
-                let a, b, c = a.Program, b.Program, c.Program
-
-                PersistProgram.append (PersistProgram.append a b) c =
-                    PersistProgram.append a (PersistProgram.append b c))
-
-            property "the empty program is the unit of append" (fun (a: ProgramSteps) ->
-                PersistProgram.append a.Program PersistProgram.empty = a.Program
-                && PersistProgram.append PersistProgram.empty a.Program = a.Program)
-
-            property "running an appended program is running both" (fun (a: ProgramSteps) (b: ProgramSteps) ->
-                PersistProgram.run start (PersistProgram.append a.Program b.Program) =
-                    (start |> a.Program.Run |> b.Program.Run))
-
             property "the plan of an epoch flushes the lines of its writes, all and no other" (fun (a: ProgramSteps) ->
                 PersistProgram.epochs a.Program
                 |> List.forall (fun epoch ->
@@ -104,9 +90,6 @@ let tests =
                     epoch.Writes
                     |> Seq.forall (fun write -> FlushPlan.covers write.Range epoch.Plan)
                     && FlushPlan.lineCount epoch.Plan = int64 lines.Count))
-
-            property "equal steps make equal programs with equal hashes" (fun (a: ProgramSteps) ->
-                a.Program = a.Program && hash a.Program = hash a.Program)
 
             property "a simulated memory holds what the pure interpreter says" (fun (a: ProgramSteps) ->
                 models
@@ -133,75 +116,11 @@ let tests =
                 PersistLint.check PersistencyModel.X86 (runOn PersistencyModel.X86 a.Program).Trace
                 |> List.forall isOverwriting)
 
-            testCase "a barrier separates, and two are one" (fun () ->
-                let one =
-                    persist {
-                        writeInt64 0L 1L
-                        barrier
-                        barrier
-                        writeInt64 0L 2L
-                    }
-
-                Expect.equal (List.length (PersistProgram.epochs one)) 2 "epochs")
-
-            testCase "an empty program has no epoch, and a barrier adds none" (fun () ->
-                Expect.isEmpty (PersistProgram.epochs (PersistProgram.barrier PersistProgram.empty)) "epochs"
-                Expect.equal (string PersistProgram.empty) "nothing" "printed")
-
-            testCase "the expression and the fluent form build the same" (fun () ->
-                let expression =
-                    persist {
-                        write 64L "a record"B
-                        barrier
-                        writeInt64 0L 72L
-                        writeInt32 8L 5
-                        writeByte 12L 6uy
-                        append (persist { writeByte 13L 7uy })
-                    }
-
-                let fluent =
-                    PersistProgram.Empty
-                        .Write(64L, ReadOnlySpan "a record"B)
-                        .Barrier()
-                        .Write(0L, 72L)
-                        .Write(8L, 5)
-                        .Write(12L, 6uy)
-                        .Append(PersistProgram.Empty.Write(13L, 7uy))
-
-                Expect.equal expression fluent "equal"
-
-                Expect.equal
-                    (string expression)
-                    (String.concat
-                        "\n"
-                        [
-                            "1: write 64+8 = \"a record\"; flush 64+64; drain"
-                            "2: write 0+8 = 72; write 8+4 = 5; write 12+1 = 6; flush 0+64; drain"
-                            "3: write 13+1 = 7; flush 0+64; drain"
-                        ])
-                    "printed")
-
             testCase "the bytes given can be changed afterwards" (fun () ->
                 let bytes = [| 1uy |]
-                let program = PersistProgram.write 0L bytes PersistProgram.empty
+                let program = PersistProgram.write 0L bytes
                 bytes[0] <- 2uy
                 Expect.equal (program.Run [| 0uy |]) [| 1uy |] "the old bytes")
-
-            testCase "its events carry the line that ran it" (fun () ->
-                let memory = RecordedMemory(Array.zeroCreate 8, PersistencyModel.X86)
-                let program = persist { writeByte 0L 1uy }
-                let line = int __LINE__
-                program.RunOn memory
-
-                for recorded in memory.Trace do
-                    Expect.equal recorded.Source.Line (line + 1) "line"
-                    Expect.stringEnds recorded.Source.File "PersistProgramTests.fs" "file"
-
-                let unknown = RecordedMemory(Array.zeroCreate 8, PersistencyModel.X86)
-                PersistProgram.runOn unknown program
-
-                for recorded in unknown.Trace do
-                    Expect.equal recorded.Source SourceLine.Unknown "a pipeline has no line")
 
             testCase "a write outside the memory is refused, and nothing is written" (fun () ->
                 let program =
@@ -221,6 +140,6 @@ let tests =
                 Expect.isEmpty memory.Trace "no event"
 
                 Expect.throwsT<ArgumentOutOfRangeException>
-                    (fun () -> PersistProgram.write -1L [| 1uy |] PersistProgram.empty |> ignore)
+                    (fun () -> PersistProgram.write -1L [| 1uy |] |> ignore)
                     "a negative offset")
         ]
