@@ -34,6 +34,7 @@ let private tests =
         CrashExplorationTests.tests
         CrashOracleTests.tests
         PersistLintTests.tests
+        PictureTests.tests
         SimulatedMemoryTests.tests
         Dax.tests
         Interop.tests

@@ -121,8 +121,6 @@ type CrashCounterexample
     /// How recovery rejected it.
     member _.Failure = failure
 
-    member internal _.Trail = trail
-
     /// A copy of what memory held when the last recovery began.
     member _.ToImage() = Array.copy image
 
@@ -151,6 +149,9 @@ type CrashCounterexample
             for access in Array.skip (max 0 hidden) all do
                 String.Concat("    ", access)
         |]
+
+    member internal counterexample.Trail =
+        counterexample.TrailLines |> Array.map (fun line -> line.Trim())
 
     member internal counterexample.Lines =
         [|

@@ -41,6 +41,12 @@ module internal Bounds =
         elif offset > Int64.MaxValue - (unitBytes - over) then Int64.MaxValue
         else offset + (unitBytes - over)
 
+    /// The number of the unit that a byte lies in.
+    let unitOf (unitBytes: int64) (offset: int64) = offset / unitBytes
+
+    /// Where in its unit a byte lies.
+    let offsetInUnit (unitBytes: int64) (offset: int64) = offset % unitBytes
+
 /// <summary>The bytes <c>[Offset, Offset + Length)</c> of a mapping. Offsets are relative to the mapping.</summary>
 /// <remarks>Always valid: both are 0 or more, and their sum is at most 2^63 - 1.</remarks>
 [<Struct>]
