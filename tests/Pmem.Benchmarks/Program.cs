@@ -7,6 +7,7 @@ using Spectre.Console;
 
 // --quick             one table within a minute
 // --full [DIRECTORY]  all sizes and rivals; renews the table in DIRECTORY/benchmarks.md, and benchmarks.svg
+// --crash             what crash checks cost, at N and at 2N
 // anything else       BenchmarkDotNet's own arguments, as in --filter '*Copy*'
 
 AnsiConsole.Profile.Width = 160;
@@ -17,6 +18,9 @@ switch (args)
         break;
     case ["--full", .. var rest]:
         Run(Suite.Full, new Rounds(151, TimeSpan.FromMilliseconds(2)), rest.FirstOrDefault("."));
+        break;
+    case ["--crash"]:
+        CrashContests.Run();
         break;
     default:
         // In this process, because libpmem's environment must be set before it is loaded.

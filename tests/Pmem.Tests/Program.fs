@@ -33,6 +33,8 @@ let private tests =
         CrashReportTests.tests
         CrashExplorationTests.tests
         CrashOracleTests.tests
+        CrashGuardTests.tests
+        CrashDepthTests.tests
         PersistLintTests.tests
         PictureTests.tests
         SimulatedMemoryTests.tests

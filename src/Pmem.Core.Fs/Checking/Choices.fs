@@ -23,13 +23,7 @@ type internal Taken =
 
 /// A step of narrowing: a piece was settled to be durable or lost. Replaying these gives the same image again.
 [<Struct>]
-type internal Narrowing =
-    {
-        Depth: int
-        Unit: int64
-        Index: int
-        IsIn: bool
-    }
+type internal Narrowing = { Depth: int; Unit: int64; Index: int; IsIn: bool }
 
 /// How a random fate is drawn: for each word by itself, or for all words of a line together.
 [<Struct>]
@@ -52,10 +46,13 @@ type internal ChoicePath =
     static member Lost = { ChoicePath.Durable with IsLost = true }
 
     static member Random seed isByLine =
-        { ChoicePath.Durable with Fates = ValueSome { Seed = seed; IsByLine = isByLine } }
+        { ChoicePath.Durable with
+            Fates = ValueSome { Seed = seed; IsByLine = isByLine }
+        }
 
     /// What a run took, to be taken again.
-    static member Of(taken: Taken[]) = { ChoicePath.Durable with Given = taken }
+    static member Of(taken: Taken[]) =
+        { ChoicePath.Durable with Given = taken }
 
     /// <summary>As in <c>durable but 3:1 17:1</c>: the choices that are given and are not 0.</summary>
     override path.ToString() =
@@ -71,9 +68,23 @@ type internal ChoicePath =
         let settled =
             path.Settled
             |> Array.map (fun piece ->
-                String.Concat((if piece.IsIn then "+" else "-"), Words.number piece.Unit, ".", Words.number (int64 piece.Index)))
+                String.Concat(
+                    (if piece.IsIn then "+" else "-"),
+                    Words.number piece.Unit,
+                    ".",
+                    Words.number (int64 piece.Index)
+                ))
 
-        String.Join(" ", Array.concat [ [| ends |]; (if given.Length + settled.Length > 0 then [| "but" |] else [||]); settled; given ])
+        String.Join(
+            " ",
+            Array.concat
+                [
+                    [| ends |]
+                    (if given.Length + settled.Length > 0 then [| "but" |] else [||])
+                    settled
+                    given
+                ]
+        )
 
 /// Takes a path, and notes each choice. Where recovery then asks something else than the path was noted with, it is not a
 /// function of what it reads.
@@ -91,11 +102,15 @@ type internal Chooser(path: ChoicePath) =
         history <- history ^^^ (history >>> 29)
 
     let byFate (fates: Fates) (atom: int64) count =
-        let part = if fates.IsByLine then atom / 8L else atom
+        let part =
+            if fates.IsByLine then CacheLine.indexOf (atom * Atom.SizeBytes) else atom
+
         let fate = SplitMix.of2 fates.Seed (uint64 part)
 
-        if fates.IsByLine then (if fate &&& 1UL = 0UL then 0 else count - 1)
-        else int (fate % uint64 count)
+        if fates.IsByLine then
+            (if fate &&& 1UL = 0UL then 0 else count - 1)
+        else
+            int (fate % uint64 count)
 
     let given atom count =
         let expected = path.Given[taken.Count]

@@ -92,7 +92,11 @@ module internal Checking =
             report subject events search.Result false
         with :? OperationCanceledException when options.Cancellation.IsCancellationRequested ->
             // What shows the place where the states explode is run without the token.
-            let calm = { subject with Options = options.WithCancellation Threading.CancellationToken.None }
+            let calm =
+                { subject with
+                    Options = options.WithCancellation Threading.CancellationToken.None
+                }
+
             raise (CrashCheckCanceledException(report calm events search.Result true, options.Cancellation))
 
 /// <summary>Crashes a workload at every point where it matters, runs recovery on what that can leave behind, and says

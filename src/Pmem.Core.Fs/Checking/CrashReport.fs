@@ -64,7 +64,10 @@ module internal CrashCoverage =
                 String.Concat(
                     "every state with at most ",
                     parts,
-                    (if coverage.MostParts = 1 then " part lost or at most " else " parts lost or at most "),
+                    (if coverage.MostParts = 1 then
+                         " part lost or at most "
+                     else
+                         " parts lost or at most "),
                     String.Concat(parts, " durable")
                 )
 
@@ -165,7 +168,8 @@ type CrashReport
                  | CrashVerdict.ConsistentSoFar -> "Consistent so far"
                  | _ -> verdict.ToString())
                 (match verdict with
-                 | CrashVerdict.ConsistentSoFar -> String.Concat(": ", String.Join(", and ", CrashCoverage.tried coverage))
+                 | CrashVerdict.ConsistentSoFar ->
+                     String.Concat(": ", String.Join(", and ", CrashCoverage.tried coverage))
                  | _ -> "")
                 " ("
                 options.ToString()

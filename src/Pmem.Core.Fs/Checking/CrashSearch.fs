@@ -2,6 +2,7 @@ namespace Pmem
 
 open System
 open System.Collections.Generic
+open System.Threading
 
 /// Where the states are too many to try: the crash, the read that looked at the most of them, and the store behind it.
 type internal Explosion = { CrashPoint: int; Choices: int; Read: Access; Store: TracedStore voption }
@@ -64,7 +65,7 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
             Image = durable
             Crashes = [ crash ]
             Narrowings = [||]
-            Acknowledged = Promises(promises, crash.Promised)
+            Acknowledged = Promises.first crash.Promised promises
         }
 
     let visit ordinal durable crash level left =
@@ -108,7 +109,9 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
     let pass level =
         let mutable left =
             points - visited
-            + (unfinished.Values |> Seq.filter (fun explorer -> explorer.Level < level) |> Seq.length)
+            + (unfinished.Values
+               |> Seq.filter (fun explorer -> explorer.Level < level)
+               |> Seq.length)
 
         walk (fun ordinal durable crash ->
             if isBelow level ordinal then
@@ -155,10 +158,13 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
             let event = pieces |> Array.maxBy (fun (_, pieces) -> Seq.length pieces) |> fst
             ValueSome(Trace.whole event events[event])
 
+    /// What shows the place where the states explode is run though the check was cancelled.
+    let calm =
+        { subject with Options = options.WithCancellation CancellationToken.None }
+
     /// Looks at the durable path once more, for the read that chose the most.
     let explosionAt durable crash =
-        let run =
-            Explorer(Runner(subject, 1), 0, ValueNone).Tell(situationAt durable crash)
+        let run = Explorer(Runner(calm, 1), 0, ValueNone).Tell(situationAt durable crash)
 
         let chosen (access: Access) =
             run.Taken
@@ -184,7 +190,11 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
     let explosion () =
         let mutable found = ValueNone
 
-        if unfinished.Count > 0 && finding.IsNone && not options.Cancellation.IsCancellationRequested then
+        if
+            unfinished.Count > 0
+            && finding.IsNone
+            && not options.Cancellation.IsCancellationRequested
+        then
             let worst =
                 unfinished |> Seq.minBy (fun pair -> struct (int pair.Value.Level, pair.Key))
 
@@ -197,7 +207,16 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
         found
 
     member _.Run() =
-        for level in [ Level.Few; Level.Parts; Level.Words; Level.Fates; Level.PairsOfParts; Level.PairsOfWords; Level.All ] do
+        for level in
+            [
+                Level.Few
+                Level.Parts
+                Level.Words
+                Level.Fates
+                Level.PairsOfParts
+                Level.PairsOfWords
+                Level.All
+            ] do
             while goesOn level do
                 pass level
 

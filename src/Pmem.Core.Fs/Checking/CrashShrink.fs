@@ -49,8 +49,7 @@ type internal CrashShrink(subject: Subject, events: RecordedEvent[]) =
 
     /// The situation with the crashes down to a depth, all fates settled; those at the depth as they are given.
     let settled (finding: Finding) depth (own: Narrowing[]) =
-        let above =
-            finding.Layers |> List.truncate depth |> List.map fates |> Array.concat
+        let above = finding.Layers |> List.truncate depth |> List.map fates |> Array.concat
 
         let crashes = List.truncate (depth + 1) finding.Situation.Crashes
 
@@ -136,7 +135,7 @@ type internal CrashShrink(subject: Subject, events: RecordedEvent[]) =
                         Image = durable
                         Crashes = [ crash ]
                         Narrowings = [||]
-                        Acknowledged = Promises(promises, crash.Promised)
+                        Acknowledged = Promises.first crash.Promised promises
                     }
 
                 if crash.Point < point && undone.Contains ordinal then

@@ -60,7 +60,10 @@ type internal CrashedBlock(offset: int64, length: int, isValid: BlockValidator) 
 
         use steps = (Exploration.steps tried).GetEnumerator()
 
-        while not isComplete && tries < mostTries && valid.Count < mostValid && steps.MoveNext() do
+        while not isComplete
+              && tries < mostTries
+              && valid.Count < mostValid
+              && steps.MoveNext() do
             match steps.Current with
             | Try path -> attempt path
             | Reached Level.All -> isComplete <- true

@@ -3,24 +3,10 @@ namespace Pmem
 open System
 open System.Collections.Generic
 
-/// The first of some promises.
-[<Sealed>]
-type internal Promises(all: int64[], count: int) =
-    member _.All = all
-
-    interface IReadOnlyList<int64> with
-        member _.Count = count
-
-        member _.Item
-            with get index =
-                if index >= count then
-                    raise (ArgumentOutOfRangeException(nameof index))
-
-                all[index]
-
-        member _.GetEnumerator() : IEnumerator<int64> = (Seq.truncate count all).GetEnumerator()
-
-        member _.GetEnumerator() : Collections.IEnumerator = (Seq.truncate count all).GetEnumerator()
+module internal Promises =
+    /// The first of some promises.
+    let first count (all: int64[]) =
+        ArraySegment(all, 0, count) :> IReadOnlyList<int64>
 
 /// What recovery did to memory: the bytes that a read returned, or that it stored, and where it did so.
 [<Struct>]
@@ -110,8 +96,12 @@ type internal Watch(bound: int64, chooser: Chooser, isTelling: bool) =
 /// The bytes of memory after a crash: what recovery stored over what its reads decide.
 [<Sealed>]
 type internal CrashedBacking
-    (source: Source, log: List<Narrowing>, watch: Watch, readBlock: CrashedBacking -> int64 -> Memory<byte> -> BlockValidator -> bool)
-    =
+    (
+        source: Source,
+        log: List<Narrowing>,
+        watch: Watch,
+        readBlock: CrashedBacking -> int64 -> Memory<byte> -> BlockValidator -> bool
+    ) =
     inherit Backing()
     let chooser = watch.Chooser
     let written = Dictionary<int64, Bits>()
@@ -136,11 +126,15 @@ type internal CrashedBacking
             let mutable at = 0
 
             while at < destination.Length do
-                let first = int ((offset + int64 at) % Atom.SizeBytes)
+                let first = int (Bounds.offsetInUnit Atom.SizeBytes (offset + int64 at))
                 let count = min (int Atom.SizeBytes - first) (destination.Length - at)
 
                 let value =
-                    readAtom source ((offset + int64 at) / Atom.SizeBytes) (Atoms.maskOf first (first + count)) choices
+                    readAtom
+                        source
+                        (Bounds.unitOf Atom.SizeBytes (offset + int64 at))
+                        (Atoms.maskOf first (first + count))
+                        choices
 
                 for i in 0 .. count - 1 do
                     destination[at + i] <- byte (value >>> (8 * (first + i)))

@@ -225,11 +225,16 @@ type internal Combinations() =
 
         let everything = Array.create (row / 64 + 1) ~~~0UL
 
-        if row = 0 || parts.Length > mostParts then 0
-        elif not (Array.forall (Array.forall (fun fate -> isSeen fate fate fate)) fates) then 0
-        elif fates.Length < 2 || not (arePairsSeen fates 0 everything) then 1
-        elif fates.Length < 3 || fates.Length > 96 || not (areTriplesSeen fates) then 2
-        else 3
+        if row = 0 || parts.Length > mostParts then
+            0
+        elif not (Array.forall (Array.forall (fun fate -> isSeen fate fate fate)) fates) then
+            0
+        elif fates.Length < 2 || not (arePairsSeen fates 0 everything) then
+            1
+        elif fates.Length < 3 || fates.Length > 96 || not (areTriplesSeen fates) then
+            2
+        else
+            3
 
     /// A random run: the words that it chose in, with the most stores durable or with fewer.
     member _.Add(taken: Taken[]) =

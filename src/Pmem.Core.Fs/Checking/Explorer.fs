@@ -114,14 +114,15 @@ type internal Explorer(runner: Runner, crashesLeft: int, seed: int64 voption) as
             if states.Paths.Length = 1 then
                 states.Paths[0]
             else
-                states.Paths[backing.Chooser.Choose(offset / Atom.SizeBytes, states.Paths.Length)]
+                states.Paths[backing.Chooser.Choose(Bounds.unitOf Atom.SizeBytes offset, states.Paths.Length)]
 
         if not states.IsComplete || states.Paths.Length > 1 then
             runner.Assumed.Add "a block that its validator refuses is not looked at"
             |> ignore
 
         if not states.IsComplete then
-            runner.Assumed.Add "of the torn states of a block that is read with a validator, only those that were tried can be valid"
+            runner.Assumed.Add
+                "of the torn states of a block that is read with a validator, only those that were tried can be valid"
             |> ignore
 
         for narrowing in path.Settled do
@@ -137,7 +138,10 @@ type internal Explorer(runner: Runner, crashesLeft: int, seed: int64 voption) as
         for i in 0 .. known - 1 do
             let step = run.Log[i]
             let where = SplitMix.of2 (uint64 step.Unit) (uint64 step.Depth)
-            key <- key ^^^ SplitMix.of2 where ((uint64 step.Index <<< 1) + (if step.IsIn then 1UL else 0UL))
+
+            key <-
+                key
+                ^^^ SplitMix.of2 where ((uint64 step.Index <<< 1) + (if step.IsIn then 1UL else 0UL))
 
         for promise in Array.truncate crash.Promised (Situation.promises run.Trace) do
             key <- SplitMix.of2 key (uint64 promise)

@@ -86,7 +86,8 @@ type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEven
 
     let report (overwritten: List<Piece>) (by: int) =
         for event, pieces in overwritten |> Seq.groupBy (fun piece -> piece.Event) |> Seq.sortBy fst do
-            let ranges = pieces |> Seq.map (fun piece -> Atoms.rangeOf piece.Atom) |> Seq.toArray
+            let ranges =
+                pieces |> Seq.map (fun piece -> Atoms.rangeOf piece.Atom) |> Seq.toArray
 
             for store, newer in Array.zip (part event ranges) (part by ranges) do
                 found.Add(OverwrittenBeforeDurable(store, newer))
@@ -125,9 +126,7 @@ type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEven
         if again.Length > 0 then
             for lines in FlushPlan.Of(again).Ranges do
                 found.Add(FlushedTwice(flushOf index lines))
-        elif
-            not (Array.exists (fun (piece: Piece) -> not piece.IsWrittenBack) (durability.CoveredBy range))
-        then
+        elif not (Array.exists (fun (piece: Piece) -> not piece.IsWrittenBack) (durability.CoveredBy range)) then
             found.Add(FlushedClean(flushOf index range))
 
         if kind <> Clflush then
@@ -157,7 +156,9 @@ type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEven
 
     let left select diagnose =
         durability.Pending.Values
-        |> Seq.collect (Seq.filter (fun piece -> isAtRisk piece && piece.Mask &&& ~~~piece.Covered <> 0UL && select piece))
+        |> Seq.collect (
+            Seq.filter (fun piece -> isAtRisk piece && piece.Mask &&& ~~~piece.Covered <> 0UL && select piece)
+        )
         |> Seq.map (fun piece -> struct (piece.Event, Atoms.rangeOf piece.Atom))
         |> Trace.parts events
         |> Seq.map diagnose

@@ -106,9 +106,7 @@ module internal RecoveryRun =
             | _ when watch.IsOver -> ValueSome watch.Failure
             | Ok true -> ValueNone
             | Ok false -> ValueSome RecoveryFailure.ReturnedFalse
-            | Error(:? OperationCanceledException as error) when
-                subject.Options.Cancellation.IsCancellationRequested
-                ->
+            | Error(:? OperationCanceledException as error) when subject.Options.Cancellation.IsCancellationRequested ->
                 raise error
             | Error error -> ValueSome(RecoveryFailure.Threw error)
         with :? BoundException ->

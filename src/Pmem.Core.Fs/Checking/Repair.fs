@@ -61,11 +61,15 @@ type internal Repair(subject: Subject, finding: Finding) =
     let mended lost before =
         let events = Seq.toList crash.Events
         let earlier, later = List.splitAt before events
-        List.concat [ earlier; persist (rangeOf lost) events[lost].Source; later ] |> List.toArray
+
+        List.concat [ earlier; persist (rangeOf lost) events[lost].Source; later ]
+        |> List.toArray
 
     /// Whether recovery accepts all that the mended trace leaves, as far as is tried.
     let isEnough events =
-        let options = subject.Options.WithBudget(mostRuns).WithProgress(Action<CrashProgress> ignore)
+        let options =
+            subject.Options.WithBudget(mostRuns).WithProgress(Action<CrashProgress> ignore)
+
         let search = CrashSearch({ subject with Options = options }, events)
         search.Run()
         search.Finding.IsNone

@@ -11,7 +11,7 @@ type internal Situation =
         /// The first crash first.
         Crashes: Crash list
         Narrowings: Narrowing[]
-        Acknowledged: Promises
+        Acknowledged: IReadOnlyList<int64>
     }
 
 /// A state that recovery rejects.
@@ -68,13 +68,12 @@ module internal Situation =
                     yield! Array.truncate crash.Promised (promises crash.Events)
             |]
 
-        Promises(all, all.Length)
+        Promises.first all.Length all
 
     /// The situation after a crash of a recovery run.
     let next (situation: Situation) (run: RecoveryRun) (crash: Crash) =
         // After the last event memory does not change: what was read later need not be settled.
         let known = min crash.Point (run.Trace.Count - 1)
-        let before = situation.Acknowledged :> IReadOnlyList<int64>
 
         { situation with
             Crashes = situation.Crashes @ [ crash ]
@@ -83,8 +82,12 @@ module internal Situation =
                 if crash.Promised = 0 then
                     situation.Acknowledged
                 else
-                    let all = Array.append (Seq.toArray before) (Array.truncate crash.Promised (promises run.Trace))
-                    Promises(all, all.Length)
+                    let all =
+                        Array.append
+                            (Seq.toArray situation.Acknowledged)
+                            (Array.truncate crash.Promised (promises run.Trace))
+
+                    Promises.first all.Length all
         }
 
     /// The words that a run chose in, in groups that met one fate before the crash: the stores, then the lines. A group of
@@ -110,7 +113,9 @@ module internal Situation =
             |> Seq.filter (fun (_, group) ->
                 group
                 |> Seq.distinctBy (fun struct (_, _, _, piece) -> piece.Atom)
-                |> Seq.length > 1)
+                |> Seq.length
+                    >
+                    1)
             |> Seq.map (fun (_, group) ->
                 [|
                     for struct (depth, unit, index, _) in group ->
@@ -118,7 +123,7 @@ module internal Situation =
                 |])
             |> Seq.toArray
 
-        struct (by (fun piece -> int64 piece.Event), by (fun piece -> piece.Atom / 8L))
+        struct (by (fun piece -> int64 piece.Event), by (fun piece -> CacheLine.indexOf (piece.Atom * Atom.SizeBytes)))
 
     let private notDeterministic what =
         InvalidOperationException(

@@ -59,8 +59,7 @@ type internal Story(subject: Subject, finding: Finding) =
         seq {
             for i in crashes[depth].Point - 1 .. -1 .. 0 do
                 match crashes[depth].Events[i].Event with
-                | Trace.AnyStore(offset, bytes, isNonTemporal) ->
-                    yield! Atoms.pieces i offset bytes isNonTemporal
+                | Trace.AnyStore(offset, bytes, isNonTemporal) -> yield! Atoms.pieces i offset bytes isNonTemporal
                 | _ -> ()
         }
 

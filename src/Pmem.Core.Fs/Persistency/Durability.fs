@@ -31,16 +31,20 @@ type internal Durability(rules: ModelRules, image: byte[] | null) =
         if rules.UnitBytes = System.Int64.MaxValue then
             0L
         else
-            atom * Atom.SizeBytes / rules.UnitBytes
+            Bounds.unitOf rules.UnitBytes (atom * Atom.SizeBytes)
 
-    let lineOfAtom (atom: int64) = CacheLine.indexOf (atom * Atom.SizeBytes)
+    let lineOfAtom (atom: int64) =
+        CacheLine.indexOf (atom * Atom.SizeBytes)
 
     /// The units of a range in which something is pending. A range may be far longer than what was stored in it.
     let unitsIn (range: ByteRange) =
-        let first = unitOfAtom (range.Offset / Atom.SizeBytes)
+        let first = unitOfAtom (Bounds.unitOf Atom.SizeBytes range.Offset)
 
         let last =
-            if range.IsEmpty then first - 1L else unitOfAtom ((range.End - 1L) / Atom.SizeBytes)
+            if range.IsEmpty then
+                first - 1L
+            else
+                unitOfAtom (Bounds.unitOf Atom.SizeBytes (range.End - 1L))
 
         if last - first < int64 pending.Count then
             [|
@@ -113,10 +117,7 @@ type internal Durability(rules: ModelRules, image: byte[] | null) =
             let line = lineOfAtom atom
             let count = lines[line]
 
-            if count = 1 then
-                lines.Remove line |> ignore
-            else
-                lines[line] <- count - 1
+            if count = 1 then lines.Remove line |> ignore else lines[line] <- count - 1
 
     /// A word holds what its last durable piece left: those before it are part of that, or gone.
     let settle (forced: Forced) =
@@ -211,9 +212,16 @@ type internal Durability(rules: ModelRules, image: byte[] | null) =
             let mutable event = -1
 
             for piece in pair.Value do
-                let order = (if piece.Event = event then 1UL else 0UL) + (if piece.IsNonTemporal then 2UL else 0UL)
+                let order =
+                    (if piece.Event = event then 1UL else 0UL)
+                    + (if piece.IsNonTemporal then 2UL else 0UL)
+
                 event <- piece.Event
-                chain <- SplitMix.of2 chain (SplitMix.of2 (uint64 piece.Atom + (order <<< 60)) (SplitMix.of2 piece.Value piece.Mask))
+
+                chain <-
+                    SplitMix.of2
+                        chain
+                        (SplitMix.of2 (uint64 piece.Atom + (order <<< 60)) (SplitMix.of2 piece.Value piece.Mask))
 
             hash <- hash ^^^ chain
 
@@ -265,8 +273,7 @@ type internal Durability(rules: ModelRules, image: byte[] | null) =
     /// Whether anything is pending in a range.
     member _.HasPending(range: ByteRange) =
         unitsIn range
-        |> Array.exists (fun unit ->
-            pending[unit].Exists(fun piece -> range.Overlaps(Atoms.rangeOf piece.Atom)))
+        |> Array.exists (fun unit -> pending[unit].Exists(fun piece -> range.Overlaps(Atoms.rangeOf piece.Atom)))
 
     /// The event begins: a store may now be durable. Returns the pieces that it adds.
     member _.Enter(index: int, event: PersistEvent) =

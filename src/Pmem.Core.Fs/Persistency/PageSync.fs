@@ -17,11 +17,11 @@ type internal PageSync() =
         if range.IsEmpty then
             Seq.empty
         else
-            seq { range.Offset / unitBytes .. (range.End - 1L) / unitBytes }
+            seq { Bounds.unitOf unitBytes range.Offset .. Bounds.unitOf unitBytes (range.End - 1L) }
 
     /// Takes the units of a range out of a set, and says whether one was in it. The range may be far longer than the set.
     let remove unitBytes (range: ByteRange) (set: HashSet<int64>) =
-        if range.Length / unitBytes < int64 set.Count then
+        if Bounds.unitOf unitBytes range.Length < int64 set.Count then
             let mutable wasIn = false
 
             for unit in units unitBytes range do

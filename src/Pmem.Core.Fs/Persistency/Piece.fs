@@ -64,9 +64,9 @@ module internal Atoms =
         let last = offset + length
 
         while at < last do
-            let first = int (at % Atom.SizeBytes)
+            let first = int (Bounds.offsetInUnit Atom.SizeBytes at)
             let count = int (min (Atom.SizeBytes - int64 first) (last - at))
-            visit (at / Atom.SizeBytes) first (first + count) (int (at - offset))
+            visit (Bounds.unitOf Atom.SizeBytes at) first (first + count) (int (at - offset))
             at <- at + int64 count
 
     /// The bytes [first, last) of a word, from an array.
@@ -99,10 +99,7 @@ module internal Atoms =
         pieces
 
     let rangeOf (atom: int64) =
-        ByteRange(
-            atom * Atom.SizeBytes,
-            min Atom.SizeBytes (System.Int64.MaxValue - atom * Atom.SizeBytes)
-        )
+        ByteRange(atom * Atom.SizeBytes, min Atom.SizeBytes (System.Int64.MaxValue - atom * Atom.SizeBytes))
 
 /// The order inside a unit. Pieces come in program order. Where units keep their order and a temporal piece is durable, so
 /// is each temporal piece of an earlier store to the unit; the pieces of one store have no order. The pieces of one word

@@ -15,7 +15,8 @@ type internal Backing() =
     default _.Called _ = ()
 
     /// Reads a block and says whether it is valid.
-    abstract ReadValidated: offset: int64 * destination: Span<byte> * isValid: BlockValidator * source: SourceLine -> bool
+    abstract ReadValidated:
+        offset: int64 * destination: Span<byte> * isValid: BlockValidator * source: SourceLine -> bool
 
     default backing.ReadValidated(offset, destination, isValid, source) =
         backing.Read(offset, destination, source)

@@ -52,16 +52,14 @@ let private isRightEverywhere case =
     let case = { case with CrashCase.Crashes = 0 }
 
     case.Events.IsEmpty
-    || (check (under PersistencyModel.Relaxed) case).Verdict
-       <> CrashVerdict.Consistent
+    || (check (under PersistencyModel.Relaxed) case).Verdict <> CrashVerdict.Consistent
     || [ PersistencyModel.X86; PersistencyModel.Eadr ]
        |> List.forall (fun model -> (check (under model) case).Verdict = CrashVerdict.Consistent)
 
 /// Sampling shows what can be, too.
 let private samplesRight model case =
     if not case.Events.IsEmpty then
-        let options =
-            (under model).WithStrategy(CrashStrategy.Sampled 7L).WithBudget(50L)
+        let options = (under model).WithStrategy(CrashStrategy.Sampled 7L).WithBudget(50L)
 
         let report = check options case
 

@@ -16,6 +16,7 @@ let private states model events =
 
 let private agree model (SmallTrace events) =
     let found = states model events
+
     let expected =
         CrashOracle.states model image events |> List.map Convert.ToHexString |> set
 

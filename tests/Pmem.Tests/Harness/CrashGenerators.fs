@@ -152,8 +152,10 @@ let private boundedRecovery (steps: RecoveryStep list) =
         | _ -> false
 
     let step (kept, stores) step =
-        if isStore step && stores = 3 then kept, stores
-        else step :: kept, (if isStore step then stores + 1 else stores)
+        if isStore step && stores = 3 then
+            kept, stores
+        else
+            step :: kept, (if isStore step then stores + 1 else stores)
 
     List.fold step ([], 0) steps |> fst |> List.rev |> List.truncate 7
 
@@ -179,8 +181,11 @@ type RandomRecovery =
         let rec run steps =
             match steps with
             | [] -> ()
-            | Unless(at, most) :: _ when (read at
-                                          last > most) -> ()
+            | Unless(at, most) :: _ when
+                (read at
+                 last > most)
+                ->
+                ()
             | step :: rest ->
                 match step with
                 | Read at -> read at
@@ -203,12 +208,7 @@ type RandomRecovery =
         (abs sum) % int64 recovery.Modulus <> 0L
 
 /// A workload, a recovery, and how often it is crashed.
-type CrashCase =
-    {
-        Events: PersistEvent list
-        Recovery: RandomRecovery
-        Crashes: int
-    }
+type CrashCase = { Events: PersistEvent list; Recovery: RandomRecovery; Crashes: int }
 
 let private crashCase =
     gen {

@@ -169,5 +169,7 @@ let rejected model crashesLeft (recovery: IPersistentMemory -> int64 list -> boo
                 let trace = [| for recorded in memory.Trace -> recorded.Event |]
                 crashes model crashed trace |> List.iter (visit (left - 1))
 
-    crashes model { Image = image; Promised = [] } events |> List.iter (visit crashesLeft)
+    crashes model { Image = image; Promised = [] } events
+    |> List.iter (visit crashesLeft)
+
     List.ofSeq found

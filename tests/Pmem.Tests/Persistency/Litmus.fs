@@ -66,13 +66,7 @@ let private ofEadr =
             [ x; z ]
             [ store x 1L; nonTemporal z 1L ]
             every
-        test
-            "eADR: a fence keeps it from that"
-            sdmNt
-            ""
-            [ x; z ]
-            [ store x 1L; fence; nonTemporal z 1L ]
-            inOrder
+        test "eADR: a fence keeps it from that" sdmNt "" [ x; z ] [ store x 1L; fence; nonTemporal z 1L ] inOrder
         test
             "eADR: CLFLUSH keeps it from that too"
             sdmClflush
