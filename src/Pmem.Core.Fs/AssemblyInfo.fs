@@ -6,4 +6,5 @@ open System.Runtime.CompilerServices
 [<assembly: AutoOpen "Pmem.FSharp">]
 [<assembly: InternalsVisibleTo "Pmem">]
 [<assembly: InternalsVisibleTo "Pmem.Tests">]
+[<assembly: InternalsVisibleTo "Pmem.Testing">]
 do ()

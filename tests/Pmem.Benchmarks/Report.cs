@@ -18,7 +18,7 @@ internal static class Report
         yield return $"Runtime: {RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}";
         yield return $"Rival: libpmem {NativeLibPmem.Version}, called through a function pointer without a GC transition";
         yield return $"Memory: DRAM, a file in {arena.Where}, taken for persistent memory by PMEM_IS_PMEM_FORCE=1";
-        yield return $"Durability: {arena.Map.Mapping.Facts.Platform.WriteBack} and {arena.Map.Mapping.Facts.Platform.Fence}";
+        yield return $"Durability: {arena.Map.Info.Facts.Platform.WriteBack} and {arena.Map.Info.Facts.Platform.Fence}";
     }
 
     public static Table Of(IEnumerable<Outcome> outcomes, TableBorder border)

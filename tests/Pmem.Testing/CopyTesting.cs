@@ -61,8 +61,8 @@ internal sealed class CopyTwin : IDisposable
         _memory = new GuardedMemory(lengthBytes);
         _source = new GuardedMemory(lengthBytes);
         MappingKind kind = granularity.IsPage ? MappingKind.PageCache : MappingKind.FileDax;
-        var facts = new MappingFacts("twin", new ByteRange(0, _memory.Length), kind, false, platform);
-        Mapping decided = MappingModule.decide(facts).ValueOrThrow("twin");
+        var facts = new MappingFacts("twin", new ByteRange(0, _memory.Length), kind, false, Doubles.DomainOf(platform), platform);
+        MappingInfo decided = MappingInfo.Decide(facts).ValueOrThrow("twin");
         if (!decided.Granularity.Equals(granularity)) throw new InvalidOperationException($"granularity {decided.Granularity}");
         Recorder = new RecordingMachine(platform) { BaseAddress = _memory.Address };
         Machine machine = isRecorded ? Recorder : new IdleMachine();

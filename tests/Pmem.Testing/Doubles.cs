@@ -10,11 +10,11 @@ internal static class Doubles
         string path, long lengthBytes, Platform platform, MappingKind kind, string? sysfsRoot = null, Machine? inner = null)
     {
         MappedFile real = FileMapper.Create(path, lengthBytes, new PmemMapOptions());
-        var facts = new MappingFacts(path, real.Mapping.Facts.FileRange, kind, false, platform);
-        Mapping decided = MappingModule.decide(facts).ValueOrThrow(path);
+        var facts = new MappingFacts(path, real.Info.Facts.FileRange, kind, false, DomainOf(platform), platform);
+        MappingInfo decided = MappingInfo.Decide(facts).ValueOrThrow(path);
         var machine = new RecordingMachine(platform, inner) { BaseAddress = real.Address };
         Sysfs sysfs = sysfsRoot is null ? Sysfs.Machine : new Sysfs(sysfsRoot);
-        return (new PmemMapping(real with { Mapping = decided }, machine, sysfs), machine);
+        return (new PmemMapping(real with { Info = decided }, machine, sysfs), machine);
     }
 
     /// <summary>The same over memory without a file, for what only concerns what is executed.</summary>
@@ -27,11 +27,15 @@ internal static class Doubles
             SysMman.MapPrivate | SysMman.MapAnonymous, -1, 0);
         if (reserved == 0) throw new IOException("no memory");
         nint address = (reserved + alignment - 1) / alignment * alignment;
-        var facts = new MappingFacts("memory", new ByteRange(0, lengthBytes), kind, false, platform);
-        Mapping decided = MappingModule.decide(facts).ValueOrThrow("memory");
+        var facts = new MappingFacts("memory", new ByteRange(0, lengthBytes), kind, false, DomainOf(platform), platform);
+        MappingInfo decided = MappingInfo.Decide(facts).ValueOrThrow("memory");
         var machine = new RecordingMachine(platform) { BaseAddress = address };
         return (new PmemMapping(new MappedFile(address, decided, default), machine, new Sysfs("/nowhere")), machine);
     }
+
+    /// <summary>The domain of the one region that a made-up platform has.</summary>
+    internal static string DomainOf(Platform platform) =>
+        platform.Facts.PersistenceDomains is [string only] ? only : "";
 
     /// <summary>What the region's deep_flush below a made-up sysfs says.</summary>
     public static DeepFlushState DeepFlushState(string sysfsRoot, uint major, uint minor, bool isBlockDevice) =>

@@ -9,7 +9,7 @@ internal sealed class Observed : IDisposable
 
     private Observed(MappedFile file)
     {
-        _recorder = new RecordingMachine(file.Mapping.Facts.Platform, PmemPlatform.CurrentMachine) { BaseAddress = file.Address };
+        _recorder = new RecordingMachine(file.Info.Facts.Platform, PmemPlatform.CurrentMachine) { BaseAddress = file.Address };
         Mapping = new PmemMapping(file, _recorder, Sysfs.Machine);
         Address = file.Address;
     }

@@ -6,6 +6,7 @@ open Expecto.Impl
 let private tests =
     [
         ByteRangeTests.tests
+        EqualityTests.tests
         PlanTests.tests
         LoweringTests.tests
         PlatformTests.tests

@@ -26,8 +26,8 @@ internal sealed unsafe class Copier
         _platform = platform;
         _lineMask = (nint)(platform.LineSizeBytes - 1);
         for (int flags = 0; flags < FlagSets; flags++)
-            if (CopyPlanModule.decide(platform, granularity, (PmemCopyOptions)flags) is Decision<CopyPlan>.Accepted accepted)
-                _plans[flags] = accepted.Value;
+            if (CopyPlanModule.decide(platform, granularity, (PmemCopyOptions)flags) is { IsOk: true } decided)
+                _plans[flags] = decided.ResultValue;
     }
 
     /// <summary>The plan for these flags.</summary>
@@ -247,7 +247,7 @@ internal sealed unsafe class Copier
 
     [DoesNotReturn]
     private void ThrowContradiction(PmemCopyOptions how) => throw Failures.OfCopyFlags(
-        CopyPlanModule.check(_platform, how) is Decision<Microsoft.FSharp.Core.Unit>.Refused refused
-            ? refused.Reason
+        CopyPlanModule.check(_platform, how) is { IsError: true } refused
+            ? refused.ErrorValue
             : Refusal.NewUnknownFlags((int)how));
 }

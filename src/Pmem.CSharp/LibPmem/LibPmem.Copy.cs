@@ -66,11 +66,11 @@ public static unsafe partial class LibPmem
     public static byte* MemSetNoDrain(void* destination, int value, nuint length) =>
         MemSet(destination, value, length, PmemCopyOptions.NoDrain);
 
-    /// <summary>As in C, every address is taken for persistent memory.</summary>
+    /// <summary>As in C, every address is taken for persistent memory; in which region it lies is not asked.</summary>
     private static Copier MakeCopier()
     {
         Platform platform = PmemPlatform.Current;
-        StoreGranularity granularity = platform.IsFlushElided ? StoreGranularity.Byte : StoreGranularity.CacheLine;
+        StoreGranularity granularity = platform.ElidesFlush("") ? StoreGranularity.Byte : StoreGranularity.CacheLine;
         return new Copier(PmemPlatform.CurrentMachine, platform, granularity);
     }
 

@@ -79,12 +79,23 @@ public static unsafe partial class LibPmem
     }
 
     /// <summary>
-    /// <c>pmem_flush</c>: starts writing back the lines of the range; nothing with eADR. A process that is refused
+    /// <c>pmem_flush</c>: starts writing back the lines of the range; nothing where its own region has eADR. A process that is refused
     /// executable memory has no write-back: then it is msync.
     /// </summary>
     public static void Flush(void* address, nuint length)
     {
-        if (!PmemPlatform.Current.IsFlushElided) DeepFlush(address, length);
+        if (!IsFlushElided(address, length)) DeepFlush(address, length);
+    }
+
+    /// <summary>
+    /// Whether a flush of the range does nothing: the environment says so, or the mapping that holds it is in a region whose
+    /// caches are flushed. libpmem asks all regions together, which says nothing of memory that lies in none.
+    /// </summary>
+    private static bool IsFlushElided(void* address, nuint length)
+    {
+        Platform platform = PmemPlatform.Current;
+        if (!platform.CanElideFlush) return false;
+        return platform.ElidesFlush("") || RangeTracker.FileOf((nint)address, (nint)length) is { Info.IsFlushElided: true };
     }
 
     /// <summary><c>pmem_drain</c>: waits until what was flushed is durable.</summary>

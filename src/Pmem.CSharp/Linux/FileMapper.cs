@@ -1,3 +1,5 @@
+using Microsoft.FSharp.Core;
+
 namespace Pmem.Linux;
 
 /// <summary>Opening, making and mapping files, as pmem_map_file(3) does it. What fails leaves everything as it was.</summary>
@@ -80,10 +82,9 @@ internal static class FileMapper
         Platform platform = PmemPlatform.Current;
         bool isDevice = file.Kind.IsDaxDevice;
         long unit = isDevice ? Sysfs.Machine.DaxAlignmentBytes(file.Device) : platform.PageSizeBytes;
-        ByteRange bytes = MappingModule.rangeOfFile(unit, fileLengthBytes, options.Offset, options.Length).ValueOrThrow(file.Path);
-        Allow(!isDevice || bytes.Length % unit == 0, Refusal.NewOffsetNotAligned(bytes.Length, unit), file.Path);
-
-        long alignment = Math.Max(unit, MappingModule.alignmentFor(platform.PageSizeBytes, bytes.Length));
+        ByteRange bytes = MappingPlan
+            .RangeOfFile(platform.PageSizeBytes, unit, fileLengthBytes, options.Offset, options.Length).ValueOrThrow(file.Path);
+        long alignment = MappingPlan.AlignmentFor(platform.PageSizeBytes, unit, bytes.Length);
         nint address = AddressSpace.Map(
             file.Descriptor, bytes, options.ReadOnly, isDevice, alignment, platform.Environment.MmapHint, out bool isSync, out int error);
         if (address == 0) throw Failures.OfErrno(error, file.Path, $"map bytes {bytes.Offset} to {bytes.End} of");
@@ -91,11 +92,11 @@ internal static class FileMapper
         var facts = new MappingFacts(
             file.Path, bytes,
             isDevice ? MappingKind.DeviceDax : isSync ? MappingKind.FileDax : MappingKind.PageCache,
-            options.ReadOnly, platform);
-        Decision<Mapping> decision = MappingModule.decide(facts);
-        if (options.RequiredGranularity is StoreGranularity required && decision is Decision<Mapping>.Accepted accepted)
-            decision = MappingModule.require(required, accepted.Value);
-        if (decision is Decision<Mapping>.Refused) _ = SysMman.Unmap(address, (nuint)bytes.Length);
+            options.ReadOnly, isDevice || isSync ? Sysfs.Machine.PersistenceDomainOf(file.Device, isBlockDevice: isSync) : "", platform);
+        FSharpResult<MappingInfo, Refusal> decision = MappingInfo.Decide(facts);
+        if (options.RequiredGranularity is StoreGranularity required && decision.IsOk)
+            decision = decision.ResultValue.Require(required);
+        if (decision.IsError) _ = SysMman.Unmap(address, (nuint)bytes.Length);
 
         var mapped = new MappedFile(address, decision.ValueOrThrow(file.Path), file.Device);
         if (mapped.IsPmem) RangeTracker.Add(mapped);

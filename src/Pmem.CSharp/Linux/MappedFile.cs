@@ -1,13 +1,15 @@
+using Microsoft.FSharp.Core;
+
 namespace Pmem.Linux;
 
 /// <summary>A file in memory: where it lies, what the core decided about it, and which device holds it.</summary>
-internal sealed record MappedFile(nint Address, Mapping Mapping, SysStat.Device Device)
+internal sealed record MappedFile(nint Address, MappingInfo Info, SysStat.Device Device)
 {
-    public nint LengthBytes => (nint)Mapping.LengthBytes;
+    public nint LengthBytes => (nint)Info.LengthBytes;
 
-    public MappingKind Kind => Mapping.Facts.Kind;
+    public MappingKind Kind => Info.Facts.Kind;
 
-    public bool IsPmem => Mapping.IsPmem;
+    public bool IsPmem => Info.IsPmem;
 
     /// <summary>0, or the error number. After 0 the address is no longer this file's.</summary>
     public int Unmap()
@@ -20,9 +22,9 @@ internal sealed record MappedFile(nint Address, Mapping Mapping, SysStat.Device 
     public int DeepDrain(nint start, nint end, Machine machine, Sysfs sysfs)
     {
         string? region = Kind.IsPageCache ? null : sysfs.RegionOf(Device, isBlockDevice: Kind.IsFileDax);
-        Decision<DeepFlush> decision = DeepFlushModule.decide(Kind, Sysfs.DeepFlushStateOf(region));
-        if (decision is Decision<DeepFlush>.Refused refused) throw Failures.OfDeepFlush(refused.Reason, Mapping.Path);
-        DeepFlush action = decision.ValueOrThrow(Mapping.Path);
+        FSharpResult<DeepFlush, Refusal> decision = DeepFlush.Decide(Kind, Sysfs.DeepFlushStateOf(region));
+        if (decision.IsError) throw Failures.OfDeepFlush(decision.ErrorValue, Info.Path);
+        DeepFlush action = decision.ResultValue;
         if (action.IsWriteRegion) return Sysfs.WriteDeepFlush(region!);
         return action.IsSyncPages ? machine.SyncPages(start, end) : 0;
     }

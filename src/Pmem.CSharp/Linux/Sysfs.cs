@@ -28,6 +28,10 @@ internal sealed partial class Sysfs(string root)
             .Select(path => ReadLine(Path.Combine(path, "persistence_domain")) ?? "unknown")];
     }
 
+    /// <summary>The persistence domain of the region that holds a device; empty where there is none, or it does not say.</summary>
+    public string PersistenceDomainOf(SysStat.Device device, bool isBlockDevice) =>
+        RegionOf(device, isBlockDevice) is string region ? ReadLine(Path.Combine(region, "persistence_domain")) ?? "" : "";
+
     /// <summary>The directory of the region that holds a device; null where there is none.</summary>
     public string? RegionOf(SysStat.Device device, bool isBlockDevice)
     {

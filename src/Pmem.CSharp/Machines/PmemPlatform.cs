@@ -8,7 +8,7 @@ namespace Pmem;
 /// <summary>What this machine and this process can do, found out once.</summary>
 public static class PmemPlatform
 {
-    private static readonly Lazy<Platform> Decided = new(() => PlatformModule.decide(Probe()).ValueOrThrow(""));
+    private static readonly Lazy<Platform> Decided = new(() => Platform.Decide(Probe()).ValueOrThrow(""));
     private static readonly Lazy<Machine> Built = new(() => Machine.For(Current));
 
     /// <summary>The decisions for this machine.</summary>
@@ -61,7 +61,7 @@ public static class PmemPlatform
     private static Dictionary<string, string> Variables()
     {
         var set = new Dictionary<string, string>();
-        foreach (string name in PmemEnvironmentModule.variables)
+        foreach (string name in PmemEnvironment.Variables)
             if (Environment.GetEnvironmentVariable(name) is string value) set[name] = value;
         return set;
     }

@@ -1,3 +1,4 @@
+using Microsoft.FSharp.Core;
 using Pmem.Linux;
 
 namespace Pmem;
@@ -6,21 +7,17 @@ namespace Pmem;
 internal static class Failures
 {
     /// <summary>The value of a decision, or the exception for its refusal.</summary>
-    public static T ValueOrThrow<T>(this Decision<T> decision, string path) => decision switch
-    {
-        Decision<T>.Accepted accepted => accepted.Value,
-        Decision<T>.Refused refused => throw OfRefusal(refused.Reason, path),
-        _ => throw new InvalidOperationException("A decision is accepted or refused."),
-    };
+    public static T ValueOrThrow<T>(this FSharpResult<T, Refusal> decision, string path) =>
+        decision.IsOk ? decision.ResultValue : throw OfRefusal(decision.ErrorValue, path);
 
     public static Exception OfRefusal(Refusal refusal, string path)
     {
         string message = path.Length == 0 ? refusal.ToString() : $"Cannot map '{path}'. {refusal}";
         return refusal switch
         {
-            Refusal.LengthNotPositive or Refusal.DeviceLength => new ArgumentOutOfRangeException("length", message),
+            Refusal.LengthNotPositive or Refusal.LengthNotAligned or Refusal.DeviceLength => new ArgumentOutOfRangeException("length", message),
             Refusal.OffsetNotAligned or Refusal.OutsideFile => new ArgumentOutOfRangeException("options", message),
-            Refusal.Contradiction => new ArgumentException(message, "options"),
+            Refusal.Contradiction or Refusal.DoesNotApply => new ArgumentException(message, "options"),
             _ => new PmemException(message, path, 0),
         };
     }

@@ -167,7 +167,7 @@ public sealed unsafe partial class PmemMapping
     private int DeepFlush(nint start, long length)
     {
         if (length == 0) return 0;
-        bool hasWriteBack = !_file.Mapping.Facts.Platform.DeepWriteBack.IsNoWriteBack;
+        bool hasWriteBack = !_file.Info.Facts.Platform.DeepWriteBack.IsNoWriteBack;
         if (!hasWriteBack && _file.Kind.IsDeviceDax)
             throw Failures.OfDeepFlush(Refusal.NewNoWayToPersist("no cache line can be written back, and msync does nothing there"), Path);
         if (!hasWriteBack || _persistence == Persistence.Pages) return SyncPages(start, length);

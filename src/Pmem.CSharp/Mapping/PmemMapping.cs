@@ -35,7 +35,7 @@ public sealed unsafe partial class PmemMapping : IDisposable
 
     internal PmemMapping(MappedFile file, Machine machine, Sysfs sysfs)
     {
-        Platform platform = file.Mapping.Facts.Platform;
+        Platform platform = file.Info.Facts.Platform;
         _file = file;
         _machine = machine;
         _sysfs = sysfs;
@@ -43,14 +43,14 @@ public sealed unsafe partial class PmemMapping : IDisposable
         _length = file.LengthBytes;
         _lineMask = (nint)(platform.LineSizeBytes - 1);
         _pageMask = (nint)(platform.PageSizeBytes - 1);
-        _persistence = file.Mapping.Granularity switch
+        _persistence = file.Info.Granularity switch
         {
             { IsByte: true } => Persistence.Fence,
             { IsCacheLine: true } => Persistence.Lines,
             _ => Persistence.Pages,
         };
-        _copier = new Copier(machine, platform, file.Mapping.Granularity);
-        _isReadOnly = file.Mapping.Facts.IsReadOnly;
+        _copier = new Copier(machine, platform, file.Info.Granularity);
+        _isReadOnly = file.Info.Facts.IsReadOnly;
     }
 
     /// <summary>The core's granularity, in the form that the hot path switches on.</summary>
@@ -100,19 +100,19 @@ public sealed unsafe partial class PmemMapping : IDisposable
     }
 
     /// <summary>The path, as it was given.</summary>
-    public string Path => _file.Mapping.Path;
+    public string Path => _file.Info.Path;
 
     /// <summary>The length of the mapping, in bytes.</summary>
     public long Length => _length;
 
     /// <summary>Whether it is persistent memory: then no system call is needed to make a store durable.</summary>
-    public bool IsPmem => _file.Mapping.IsPmem;
+    public bool IsPmem => _file.Info.IsPmem;
 
     /// <summary>How much must be flushed to make a store durable.</summary>
-    public StoreGranularity Granularity => _file.Mapping.Granularity;
+    public StoreGranularity Granularity => _file.Info.Granularity;
 
     /// <summary>The mapping as a value: what it maps, and what was decided about it and why.</summary>
-    public Mapping Mapping => _file.Mapping;
+    public MappingInfo Info => _file.Info;
 
     /// <summary>The first byte. Must not be used after Dispose; a store through it to a read-only mapping ends the process.</summary>
     public byte* Pointer
@@ -161,7 +161,7 @@ public sealed unsafe partial class PmemMapping : IDisposable
     }
 
     /// <summary>Path, length, is-pmem, granularity and how a persist is done, in a line.</summary>
-    public override string ToString() => _file.Mapping.ToString();
+    public override string ToString() => _file.Info.ToString();
 
     /// <summary>
     /// Unmaps, after the calls in progress on other threads. What was stored and not persisted is as durable as it happens

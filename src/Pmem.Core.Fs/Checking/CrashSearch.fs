@@ -190,11 +190,7 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
     let explosion () =
         let mutable found = ValueNone
 
-        if
-            unfinished.Count > 0
-            && finding.IsNone
-            && not options.Cancellation.IsCancellationRequested
-        then
+        if unfinished.Count > 0 && finding.IsNone then
             let worst =
                 unfinished |> Seq.minBy (fun pair -> struct (int pair.Value.Level, pair.Key))
 

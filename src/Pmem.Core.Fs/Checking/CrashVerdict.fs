@@ -19,12 +19,6 @@ type CrashVerdict =
         | ConsistentSoFar -> "Consistent so far, not exhaustively"
         | Inconsistent -> "Inconsistent"
 
-    /// Whether both are the same value.
-    static member op_Equality(left: CrashVerdict, right: CrashVerdict) = Object.Equals(left, right)
-
-    /// Whether the values differ.
-    static member op_Inequality(left: CrashVerdict, right: CrashVerdict) = not (Object.Equals(left, right))
-
 /// How recovery rejected a state.
 [<RequireQualifiedAccess>]
 type RecoveryFailure =

@@ -79,6 +79,16 @@ type internal Story(subject: Subject, finding: Finding) =
                 | _ -> ()
         |]
 
+    /// The rest of the stores of which a part was lost.
+    let tornAt depth (lost: HashSet<struct (int * int64)>) =
+        let torn = HashSet<int>(lost |> Seq.map (fun struct (event, _) -> event))
+
+        [|
+            for piece in storesBefore depth do
+                if torn.Contains piece.Event && not (lost.Contains(struct (piece.Event, piece.Atom))) then
+                    struct (piece.Event, Atoms.rangeOf piece.Atom)
+        |]
+
     /// The flushes, after a store that was lost, of a line of it: too early or too late, or with no drain after them.
     let flushesAt depth (lost: HashSet<struct (int * int64)>) =
         [|
@@ -98,7 +108,7 @@ type internal Story(subject: Subject, finding: Finding) =
         let crash = crashes[depth]
         let events = Seq.toArray crash.Events
         let lost = lostAt depth
-        let seen = seenAt depth lost
+        let seen = Array.append (seenAt depth lost) (tornAt depth lost) |> Array.distinct
 
         let indices =
             Seq.concat

@@ -3,7 +3,7 @@ namespace Pmem
 /// What the file of a region that tells the device to flush its buffers was found to be:
 /// <c>/sys/bus/nd/devices/regionN/deep_flush</c>.
 [<RequireQualifiedAccess>]
-type DeepFlushState =
+type internal DeepFlushState =
     /// The memory belongs to no region that could be found.
     | NoRegion
     /// The region has no such file (an old kernel).
@@ -17,7 +17,7 @@ type DeepFlushState =
 
 /// What a deep drain does after the fence.
 [<RequireQualifiedAccess>]
-type DeepFlush =
+type internal DeepFlush =
     /// Nothing: the fence was enough.
     | Nothing
     /// Write 1 to the region's file.
@@ -25,20 +25,18 @@ type DeepFlush =
     /// msync the range: the file system tells the device.
     | SyncPages
 
-/// Deciding how far a deep drain goes.
-module DeepFlush =
     /// <summary>
     /// The region's file where it can be written; else msync, by which a DAX file system makes the driver do the same
     /// (Linux, drivers/nvdimm/pmem.c, REQ_PREFLUSH); a device has no file system, so there a forbidden or unknown
     /// file is refused and not passed over, as libpmem does.
     /// </summary>
-    let decide (kind: MappingKind) (state: DeepFlushState) =
+    static member Decide(kind: MappingKind, state: DeepFlushState) =
         match kind, state with
-        | PageCache, _ -> Accepted DeepFlush.SyncPages
-        | _, DeepFlushState.NotNeeded -> Accepted DeepFlush.Nothing
-        | _, DeepFlushState.Writable -> Accepted DeepFlush.WriteRegion
-        | FileDax, _ -> Accepted DeepFlush.SyncPages
+        | PageCache, _ -> Ok DeepFlush.SyncPages
+        | _, DeepFlushState.NotNeeded -> Ok DeepFlush.Nothing
+        | _, DeepFlushState.Writable -> Ok DeepFlush.WriteRegion
+        | FileDax, _ -> Ok DeepFlush.SyncPages
         | DeviceDax, DeepFlushState.Forbidden ->
-            Refused(NoWayToPersist "its region asks for a deep flush, but this process may not write deep_flush")
+            Error(NoWayToPersist "its region asks for a deep flush, but this process may not write deep_flush")
         | DeviceDax, _ ->
-            Refused(NoWayToPersist "its region does not say whether a deep flush is needed (no deep_flush in sysfs)")
+            Error(NoWayToPersist "its region does not say whether a deep flush is needed (no deep_flush in sysfs)")

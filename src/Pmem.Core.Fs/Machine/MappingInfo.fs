@@ -28,12 +28,6 @@ type MappingKind =
         | DeviceDax -> "DAX device"
         | PageCache -> "page cache"
 
-    /// Whether both are the same value.
-    static member op_Equality(left: MappingKind, right: MappingKind) = Object.Equals(left, right)
-
-    /// Whether the values differ.
-    static member op_Inequality(left: MappingKind, right: MappingKind) = not (Object.Equals(left, right))
-
 /// What was found out when a file was mapped.
 type MappingFacts =
     {
@@ -45,6 +39,9 @@ type MappingFacts =
         Kind: MappingKind
         /// Only reading is possible.
         IsReadOnly: bool
+        /// <summary><c>persistence_domain</c> of the NVDIMM region that holds the file; empty where none does, or it does not
+        /// say.</summary>
+        PersistenceDomain: string
         /// The platform that decides.
         Platform: Platform
     }
@@ -55,9 +52,19 @@ type MappingFacts =
     /// Whether the values differ.
     static member op_Inequality(left: MappingFacts, right: MappingFacts) = not (Object.Equals(left, right))
 
-/// <summary>A mapping, as an immutable value: what it maps, and how a store to it is made durable.</summary>
-/// <remarks>It has no address and no bytes; the executor has those.</remarks>
-type Mapping =
+/// What a mapping is taken for.
+module internal MappingChoice =
+    let isPmem facts =
+        match facts.Platform.Environment.IsPmemForce, facts.Kind with
+        | Setting.On, _ -> struct (true, "PMEM_IS_PMEM_FORCE is 1")
+        | Setting.Off, _ -> struct (false, "PMEM_IS_PMEM_FORCE is 0")
+        | Setting.Unset, FileDax -> struct (true, "MAP_SYNC was granted")
+        | Setting.Unset, DeviceDax -> struct (true, "it is a device-DAX device")
+        | Setting.Unset, PageCache -> struct (false, "MAP_SYNC was refused: the file system is not DAX")
+
+/// <summary>What is known of a mapping, as an immutable value: what it maps, and how a store to it is made durable.</summary>
+/// <remarks>It has no address and no bytes; the executor's <c>PmemMapping</c> has those.</remarks>
+type MappingInfo =
     {
         /// What was found.
         Facts: MappingFacts
@@ -74,6 +81,9 @@ type Mapping =
 
     /// The length of the mapping, in bytes.
     member mapping.LengthBytes = mapping.Facts.FileRange.Length
+
+    /// Whether a flush of it does nothing: its caches are flushed on power failure (eADR), or the environment says so.
+    member mapping.IsFlushElided = mapping.Granularity = StoreGranularity.Byte
 
     /// <summary>Path, length, is-pmem, granularity and how a persist is done, in a line.</summary>
     override mapping.ToString() =
@@ -106,30 +116,20 @@ type Mapping =
         )
 
     /// Whether both are the same value.
-    static member op_Equality(left: Mapping, right: Mapping) = Object.Equals(left, right)
+    static member op_Equality(left: MappingInfo, right: MappingInfo) = Object.Equals(left, right)
 
     /// Whether the values differ.
-    static member op_Inequality(left: Mapping, right: Mapping) = not (Object.Equals(left, right))
-
-/// Deciding what a mapping is, and how it may be made.
-module Mapping =
-    let private isTakenForPmem facts =
-        match facts.Platform.Environment.IsPmemForce, facts.Kind with
-        | Setting.On, _ -> struct (true, "PMEM_IS_PMEM_FORCE is 1")
-        | Setting.Off, _ -> struct (false, "PMEM_IS_PMEM_FORCE is 0")
-        | Setting.Unset, FileDax -> struct (true, "MAP_SYNC was granted")
-        | Setting.Unset, DeviceDax -> struct (true, "it is a device-DAX device")
-        | Setting.Unset, PageCache -> struct (false, "MAP_SYNC was refused: the file system is not DAX")
+    static member op_Inequality(left: MappingInfo, right: MappingInfo) = not (Object.Equals(left, right))
 
     /// Decides granularity and is-pmem. A device on which neither write-back nor msync works is refused.
-    let decide (facts: MappingFacts) =
+    static member internal Decide(facts: MappingFacts) =
         let platform = facts.Platform
-        let struct (isPmem, why) = isTakenForPmem facts
+        let struct (isPmem, why) = MappingChoice.isPmem facts
 
         let granularity, why =
             if not isPmem then
                 StoreGranularity.Page, why
-            elif platform.IsFlushElided then
+            elif platform.ElidesFlush facts.PersistenceDomain then
                 StoreGranularity.Byte, why
             elif platform.WriteBack = NoWriteBack then
                 StoreGranularity.Page, platform.WhyNoWriteBack
@@ -137,9 +137,9 @@ module Mapping =
                 StoreGranularity.CacheLine, why
 
         if facts.Kind = DeviceDax && granularity = StoreGranularity.Page then
-            Refused(NoWayToPersist(String.Concat(why, ", and msync does nothing on device DAX")))
+            Error(NoWayToPersist(String.Concat(why, ", and msync does nothing on device DAX")))
         else
-            Accepted
+            Ok
                 {
                     Facts = facts
                     IsPmem = (granularity <> StoreGranularity.Page)
@@ -148,32 +148,8 @@ module Mapping =
                 }
 
     /// Refuses a mapping that is coarser than what is required.
-    let require (required: StoreGranularity) (mapping: Mapping) =
+    member internal mapping.Require(required: StoreGranularity) =
         if mapping.Granularity <= required then
-            Accepted mapping
+            Ok mapping
         else
-            Refused(GranularityTooCoarse(required, mapping.Granularity, mapping.Why))
-
-    /// The bytes to map of a file of this length; a length of 0 means up to the end. The unit is what an offset must be a
-    /// multiple of: the page, or the alignment of a device.
-    let rangeOfFile unitBytes (fileLengthBytes: int64) (offset: int64) (lengthBytes: int64) =
-        decision {
-            do! Decision.require (fileLengthBytes > 0L) FileIsEmpty
-            do! Decision.require (offset >= 0L && offset % unitBytes = 0L) (OffsetNotAligned(offset, unitBytes))
-            do! Decision.require (lengthBytes >= 0L) (LengthNotPositive lengthBytes)
-
-            let length = if lengthBytes = 0L then fileLengthBytes - offset else lengthBytes
-
-            do!
-                Decision.require
-                    (length > 0L && Bounds.isWithin fileLengthBytes offset length)
-                    (OutsideFile(offset, length, fileLengthBytes))
-
-            return ByteRange(offset, length)
-        }
-
-    /// What an address must be a multiple of, so that the largest pages that fit can be used: 1 GiB, 2 MiB or the page.
-    let alignmentFor (pageSizeBytes: int64) (lengthBytes: int64) =
-        if lengthBytes >= (1L <<< 30) then 1L <<< 30
-        elif lengthBytes >= (1L <<< 21) then 1L <<< 21
-        else pageSizeBytes
+            Error(GranularityTooCoarse(required, mapping.Granularity, mapping.Why))

@@ -6,48 +6,30 @@ open System.Runtime.InteropServices
 
 //  fact                                                                          source
 //  ----------------------------------------------------------------------------  ---------------------------------------
-//  CLFLUSH: CPUID.1:EDX[19]; CLFLUSHOPT: CPUID.7:EBX[23]; CLWB: CPUID.7:EBX[24]  Intel SDM vol. 2, CPUID
-//  DC CVAP: AT_HWCAP bit 16 (DCPOP); DC CVADP: AT_HWCAP2 bit 0 (DCPODP)          Linux, arch/arm64 uapi/asm/hwcap.h
-//  persistence_domain is cpu_cache, memory_controller or unknown                 Linux, Documentation/ABI sysfs-bus-nfit,
-//                                                                                drivers/nvdimm/region_devs.c
-//  caches need no flush only where every region says cpu_cache                   pmem_has_auto_flush(3)
 //  CLFLUSH is ordered by MFENCE, by nothing less on AMD                          AMD APM vol. 3, CLFLUSH
+//  a platform has auto-flush where every region says cpu_cache                   pmem_has_auto_flush(3)
+//  but only the memory of that region is in the domain: what lies in another
+//  one, or in none (CXL), is not                                                 Linux, drivers/nvdimm/region_devs.c
 
-/// What was found out about the machine and the process; everything that a decision rests on.
-type PlatformFacts =
-    {
-        /// The architecture of the process.
-        Architecture: Architecture
-        /// CLFLUSH is there.
-        HasClflush: bool
-        /// CLFLUSHOPT is there.
-        HasClflushOpt: bool
-        /// CLWB is there.
-        HasClwb: bool
-        /// DC CVAP is there.
-        HasDcCvap: bool
-        /// DC CVADP is there.
-        HasDcCvadp: bool
-        /// This process can run the library's machine code: there is some for its architecture and operating system, and
-        /// executable memory was granted. Without it no cache line can be written back.
-        CanRunMachineCode: bool
-        /// The machine's data cache line, in bytes.
-        LineSizeBytes: int64
-        /// The page, in bytes.
-        PageSizeBytes: int64
-        /// The widest vector that can be stored, in bits; 0 where there are none.
-        VectorBits: int
-        /// <summary><c>persistence_domain</c> of every NVDIMM region, in any order.</summary>
-        PersistenceDomains: IReadOnlyList<string>
-        /// The environment variables of the library that are set.
-        Environment: IReadOnlyDictionary<string, string>
-    }
+/// Choosing instructions.
+module internal PlatformChoice =
+    let isPowerOfTwo (bytes: int64) =
+        bytes > 0L && bytes &&& (bytes - 1L) = 0L
 
-    /// Whether both are the same value.
-    static member op_Equality(left: PlatformFacts, right: PlatformFacts) = Object.Equals(left, right)
+    let writeBack (facts: PlatformFacts) (environment: PmemEnvironment) =
+        match facts.Architecture with
+        | _ when not facts.CanRunMachineCode || environment.NoMachineCode = Setting.On -> NoWriteBack
+        | Architecture.X64 when facts.HasClwb && environment.NoClwb <> Setting.On -> Clwb
+        | Architecture.X64 when facts.HasClflushOpt && environment.NoClflushOpt <> Setting.On -> ClflushOpt
+        | Architecture.X64 when facts.HasClflush -> Clflush
+        | Architecture.Arm64 when facts.HasDcCvap -> DcCvap
+        | _ -> NoWriteBack
 
-    /// Whether the values differ.
-    static member op_Inequality(left: PlatformFacts, right: PlatformFacts) = not (Object.Equals(left, right))
+    let fence (facts: PlatformFacts) writeBack =
+        match facts.Architecture, writeBack with
+        | Architecture.Arm64, _ -> DsbSy
+        | _, Clflush -> Mfence
+        | _ -> Sfence
 
 /// How this machine makes a store durable: every decision that does not depend on the mapping.
 type Platform =
@@ -62,8 +44,6 @@ type Platform =
         DeepWriteBack: WriteBackKind
         /// The instruction of a drain.
         Fence: FenceKind
-        /// A flush on persistent memory does nothing: the caches are flushed on power failure, or the environment says so.
-        IsFlushElided: bool
         /// Every region's caches are flushed on power failure (eADR), as pmem_has_auto_flush(3) has it.
         HasAutoFlush: bool
     }
@@ -83,78 +63,27 @@ type Platform =
         granularity = StoreGranularity.Page
         || (granularity = StoreGranularity.CacheLine && platform.WriteBack = NoWriteBack)
 
+    /// <summary>Whether a flush of memory does nothing: its caches are flushed on power failure (eADR), or the environment says
+    /// so.</summary>
+    /// <param name="persistenceDomain"><c>persistence_domain</c> of the region that holds the memory; empty where none
+    /// does.</param>
+    member platform.ElidesFlush(persistenceDomain: string) =
+        match platform.Environment.NoFlush with
+        | Setting.On -> true
+        | Setting.Off -> false
+        | Setting.Unset -> persistenceDomain = PlatformFacts.FlushedDomain
+
+    /// Whether there is memory of which a flush does nothing; where not, nobody need ask which region holds it.
+    member platform.CanElideFlush =
+        platform.ElidesFlush ""
+        || Seq.exists platform.ElidesFlush platform.Facts.PersistenceDomains
+
     member internal platform.WhyNoWriteBack =
-        if platform.Environment.NoMachineCode = Setting.On then
-            "PMEM_NO_MACHINE_CODE is 1"
-        elif not platform.Facts.CanRunMachineCode then
-            "write-back needs a few bytes of machine code, and this process was refused executable memory, or there is none "
-            + "for its architecture and operating system"
-        else
-            "the processor has no instruction for it that a process can use"
+        PlatformWords.whyNoWriteBack platform.Facts platform.Environment
 
     /// One paragraph that tells a person what a persist does on this machine, and why.
     member platform.Describe() =
-        let facts = platform.Facts
-
-        let pmem =
-            if platform.IsFlushElided then
-                let why =
-                    if platform.Environment.NoFlush = Setting.On then
-                        "because PMEM_NO_FLUSH is 1"
-                    else
-                        "because every NVDIMM region reports the persistence domain cpu_cache (eADR)"
-
-                String.Concat(
-                    [|
-                        "a persist is only "
-                        platform.Fence.ToString()
-                        ", "
-                        why
-                        ": what is visible is durable"
-                    |]
-                )
-            elif platform.WriteBack = NoWriteBack then
-                String.Concat(
-                    "no cache line can be written back, because ",
-                    platform.WhyNoWriteBack,
-                    ", so msync is used there too"
-                )
-            else
-                let domain =
-                    if facts.PersistenceDomains.Count = 0 then
-                        "no NVDIMM region is here to say that its caches survive a power failure"
-                    elif platform.HasAutoFlush then
-                        "PMEM_NO_FLUSH is 0 although every region reports cpu_cache"
-                    else
-                        "not every NVDIMM region reports the persistence domain cpu_cache"
-
-                String.Concat(
-                    [|
-                        "a persist writes back each cache line with "
-                        platform.WriteBack.ToString()
-                        " and waits with "
-                        platform.Fence.ToString()
-                        ", because "
-                        domain
-                    |]
-                )
-
-        let forced =
-            match platform.Environment.IsPmemForce with
-            | Setting.On -> " PMEM_IS_PMEM_FORCE is 1: every mapping is taken for persistent memory, whatever it is."
-            | Setting.Off -> " PMEM_IS_PMEM_FORCE is 0: no mapping is taken for persistent memory."
-            | Setting.Unset -> ""
-
-        String.Concat(
-            [|
-                "On persistent memory (a DAX file mapped with MAP_SYNC, or a device-DAX device) "
-                pmem
-                ". On any other file a persist is msync(MS_SYNC) on whole pages of "
-                platform.PageSizeBytes.ToString Globalization.CultureInfo.InvariantCulture
-                " bytes, because only the operating system can write the page cache to storage."
-                forced
-            |]
-        )
+        PlatformWords.describe platform.Facts platform.Environment platform.WriteBack platform.Fence
 
     /// The same paragraph.
     override platform.ToString() = platform.Describe()
@@ -165,43 +94,27 @@ type Platform =
     /// Whether the values differ.
     static member op_Inequality(left: Platform, right: Platform) = not (Object.Equals(left, right))
 
-/// Deciding how a machine makes a store durable.
-module Platform =
-    let private isPowerOfTwo (bytes: int64) =
-        bytes > 0L && bytes &&& (bytes - 1L) = 0L
-
-    let private writeBack (facts: PlatformFacts) (environment: PmemEnvironment) =
-        match facts.Architecture with
-        | _ when not facts.CanRunMachineCode || environment.NoMachineCode = Setting.On -> NoWriteBack
-        | Architecture.X64 when facts.HasClwb && environment.NoClwb <> Setting.On -> Clwb
-        | Architecture.X64 when facts.HasClflushOpt && environment.NoClflushOpt <> Setting.On -> ClflushOpt
-        | Architecture.X64 when facts.HasClflush -> Clflush
-        | Architecture.Arm64 when facts.HasDcCvap -> DcCvap
-        | _ -> NoWriteBack
-
-    let private fence (facts: PlatformFacts) writeBack =
-        match facts.Architecture, writeBack with
-        | Architecture.Arm64, _ -> DsbSy
-        | _, Clflush -> Mfence
-        | _ -> Sfence
-
     /// Takes every decision from the facts, or refuses a fact that cannot be.
-    let decide (facts: PlatformFacts) =
+    static member internal Decide(facts: PlatformFacts) =
         decision {
-            do! Decision.require (isPowerOfTwo facts.PageSizeBytes) (BadGeometry("A page", facts.PageSizeBytes))
+            do!
+                Decision.require
+                    (PlatformChoice.isPowerOfTwo facts.PageSizeBytes)
+                    (BadGeometry("A page", facts.PageSizeBytes))
 
             do!
                 Decision.require
-                    (isPowerOfTwo facts.LineSizeBytes && facts.LineSizeBytes <= facts.PageSizeBytes)
+                    (PlatformChoice.isPowerOfTwo facts.LineSizeBytes
+                     && facts.LineSizeBytes <= facts.PageSizeBytes)
                     (BadGeometry("A cache line", facts.LineSizeBytes))
 
-            let! environment = PmemEnvironment.parse facts.Environment
+            let! environment = PmemEnvironment.Parse facts.Environment
 
             let hasAutoFlush =
                 facts.PersistenceDomains.Count > 0
-                && Seq.forall ((=) "cpu_cache") facts.PersistenceDomains
+                && Seq.forall ((=) PlatformFacts.FlushedDomain) facts.PersistenceDomains
 
-            let writeBack = writeBack facts environment
+            let writeBack = PlatformChoice.writeBack facts environment
 
             return
                 {
@@ -209,17 +122,12 @@ module Platform =
                     Environment = environment
                     WriteBack = writeBack
                     DeepWriteBack = (if writeBack = DcCvap && facts.HasDcCvadp then DcCvadp else writeBack)
-                    Fence = fence facts writeBack
-                    IsFlushElided =
-                        (match environment.NoFlush with
-                         | Setting.On -> true
-                         | Setting.Off -> false
-                         | Setting.Unset -> hasAutoFlush)
+                    Fence = PlatformChoice.fence facts writeBack
                     HasAutoFlush = hasAutoFlush
                 }
         }
 
-    let private ofWriteBack architecture kind =
+    static member private OfWriteBack(architecture, kind) =
         let facts =
             {
                 Architecture = architecture
@@ -236,21 +144,33 @@ module Platform =
                 Environment = Dictionary()
             }
 
-        match decide facts with
-        | Accepted platform -> platform
-        | Refused reason -> invalidOp (reason.ToString())
+        match Platform.Decide facts with
+        | Ok platform -> platform
+        | Error reason -> invalidOp (reason.ToString())
 
     /// An x86-64 machine with this write-back instruction, 64-byte lines, 4096-byte pages, ADR and no environment.
-    let x64 (kind: WriteBackKind) =
+    static member X64(kind: WriteBackKind) =
         match kind with
         | DcCvap
         | DcCvadp -> invalidArg (nameof kind) "x86-64 has CLWB, CLFLUSHOPT and CLFLUSH."
-        | _ -> ofWriteBack Architecture.X64 kind
+        | _ -> Platform.OfWriteBack(Architecture.X64, kind)
 
     /// An Arm64 machine with this write-back instruction, 64-byte lines, 4096-byte pages, ADR and no environment.
-    let arm64 (kind: WriteBackKind) =
+    static member Arm64(kind: WriteBackKind) =
         match kind with
         | Clwb
         | ClflushOpt
         | Clflush -> invalidArg (nameof kind) "Arm64 has DC CVAP and DC CVADP."
-        | _ -> ofWriteBack Architecture.Arm64 kind
+        | _ -> Platform.OfWriteBack(Architecture.Arm64, kind)
+
+namespace Pmem.FSharp
+
+open Pmem
+
+/// Platforms, for pipelines.
+module Platform =
+    /// An x86-64 machine with this write-back instruction, 64-byte lines, 4096-byte pages, ADR and no environment.
+    let x64 (kind: WriteBackKind) = Platform.X64 kind
+
+    /// An Arm64 machine with this write-back instruction, 64-byte lines, 4096-byte pages, ADR and no environment.
+    let arm64 (kind: WriteBackKind) = Platform.Arm64 kind

@@ -11,7 +11,8 @@ open System.Globalization
 //  PMEM_NO_CLFLUSHOPT     0, 1        never CLFLUSHOPT                              libpmem(7)
 //  PMEM_NO_FLUSH          0, 1        1: never flush; 0: flush in spite of eADR     libpmem(7)
 //  PMEM_NO_MOVNT          0, 1        never non-temporal stores                     libpmem(7)
-//  PMEM_MOVNT_THRESHOLD   bytes       shortest non-temporal copy                    libpmem(7)
+//  PMEM_MOVNT_THRESHOLD   bytes       shortest non-temporal copy; a negative        libpmem(7); PMDK,
+//                                     number is as unset                            src/libpmem2/x86_64/init.c
 //  PMEM_MMAP_HINT         hex         where to map; no randomisation                libpmem(7)
 //  PMEM_VECTOR_BITS       128 …       widest vector that a copy uses                this library
 //  PMEM_NO_MACHINE_CODE   0, 1        as if executable memory were refused          this library
@@ -28,11 +29,37 @@ type Setting =
     /// Forced on: 1.
     | On
 
-    /// Whether both are the same value.
-    static member op_Equality(left: Setting, right: Setting) = Object.Equals(left, right)
+/// The values that a variable can have.
+module internal Variable =
+    let setting variable (value: string) =
+        match value with
+        | "0" -> Ok Setting.Off
+        | "1" -> Ok Setting.On
+        | _ -> Error(BadEnvironment(variable, value, "0 or 1"))
 
-    /// Whether the values differ.
-    static member op_Inequality(left: Setting, right: Setting) = not (Object.Equals(left, right))
+    /// A negative number is passed over, as libpmem does; its tests set -15.
+    let threshold variable (value: string) =
+        match Int64.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture) with
+        | true, bytes -> Ok(max -1L bytes)
+        | _ -> Error(BadEnvironment(variable, value, "a number of bytes"))
+
+    let hint variable (value: string) =
+        let digits =
+            if value.StartsWith("0x", StringComparison.OrdinalIgnoreCase) then
+                value.Substring 2
+            else
+                value
+
+        match Int64.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture) with
+        | true, address when address > 0L && address % 4096L = 0L -> Ok address
+        | _ -> Error(BadEnvironment(variable, value, "a page-aligned address in hexadecimal, as in 0x10000000000"))
+
+    let vectorBits variable (value: string) =
+        match value with
+        | "128" -> Ok 128
+        | "256" -> Ok 256
+        | "512" -> Ok 512
+        | _ -> Error(BadEnvironment(variable, value, "128, 256 or 512"))
 
 /// What the environment asks for.
 type PmemEnvironment =
@@ -47,7 +74,7 @@ type PmemEnvironment =
         NoFlush: Setting
         /// <c>PMEM_NO_MOVNT</c>
         NoMovnt: Setting
-        /// <summary><c>PMEM_MOVNT_THRESHOLD</c>, in bytes; -1 where unset.</summary>
+        /// <summary><c>PMEM_MOVNT_THRESHOLD</c>, in bytes; -1 where unset or negative.</summary>
         MovntThresholdBytes: int64
         /// <summary><c>PMEM_MMAP_HINT</c>; 0 where unset.</summary>
         MmapHint: int64
@@ -77,11 +104,9 @@ type PmemEnvironment =
     /// Whether the values differ.
     static member op_Inequality(left: PmemEnvironment, right: PmemEnvironment) = not (Object.Equals(left, right))
 
-/// Reading the environment.
-module PmemEnvironment =
     /// The variables that are read.
-    let variables =
-        [
+    static member internal Variables: IReadOnlyList<string> =
+        [|
             "PMEM_IS_PMEM_FORCE"
             "PMEM_NO_CLWB"
             "PMEM_NO_CLFLUSHOPT"
@@ -91,54 +116,25 @@ module PmemEnvironment =
             "PMEM_MMAP_HINT"
             "PMEM_VECTOR_BITS"
             "PMEM_NO_MACHINE_CODE"
-        ]
-
-    let private setting variable (value: string) =
-        match value with
-        | "0" -> Accepted Setting.Off
-        | "1" -> Accepted Setting.On
-        | _ -> Refused(BadEnvironment(variable, value, "0 or 1"))
-
-    let private threshold variable (value: string) =
-        match Int64.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture) with
-        | true, bytes -> Accepted bytes
-        | _ -> Refused(BadEnvironment(variable, value, "a number of bytes, 0 or more"))
-
-    let private hint variable (value: string) =
-        let digits =
-            if value.StartsWith("0x", StringComparison.OrdinalIgnoreCase) then
-                value.Substring 2
-            else
-                value
-
-        match Int64.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture) with
-        | true, address when address > 0L && address % 4096L = 0L -> Accepted address
-        | _ -> Refused(BadEnvironment(variable, value, "a page-aligned address in hexadecimal, as in 0x10000000000"))
-
-    let private vectorBits variable (value: string) =
-        match value with
-        | "128" -> Accepted 128
-        | "256" -> Accepted 256
-        | "512" -> Accepted 512
-        | _ -> Refused(BadEnvironment(variable, value, "128, 256 or 512"))
+        |]
 
     /// Reads the variables; those that the dictionary lacks are unset. The first bad value is refused.
-    let parse (values: IReadOnlyDictionary<string, string>) =
+    static member internal Parse(values: IReadOnlyDictionary<string, string>) =
         let read variable unset parse =
             match values.TryGetValue variable with
             | true, value -> parse variable value
-            | _ -> Accepted unset
+            | _ -> Ok unset
 
         decision {
-            let! isPmemForce = read "PMEM_IS_PMEM_FORCE" Setting.Unset setting
-            let! noClwb = read "PMEM_NO_CLWB" Setting.Unset setting
-            let! noClflushOpt = read "PMEM_NO_CLFLUSHOPT" Setting.Unset setting
-            let! noFlush = read "PMEM_NO_FLUSH" Setting.Unset setting
-            let! noMovnt = read "PMEM_NO_MOVNT" Setting.Unset setting
-            let! movntThresholdBytes = read "PMEM_MOVNT_THRESHOLD" -1L threshold
-            let! mmapHint = read "PMEM_MMAP_HINT" 0L hint
-            let! vectorBits = read "PMEM_VECTOR_BITS" 0 vectorBits
-            let! noMachineCode = read "PMEM_NO_MACHINE_CODE" Setting.Unset setting
+            let! isPmemForce = read "PMEM_IS_PMEM_FORCE" Setting.Unset Variable.setting
+            let! noClwb = read "PMEM_NO_CLWB" Setting.Unset Variable.setting
+            let! noClflushOpt = read "PMEM_NO_CLFLUSHOPT" Setting.Unset Variable.setting
+            let! noFlush = read "PMEM_NO_FLUSH" Setting.Unset Variable.setting
+            let! noMovnt = read "PMEM_NO_MOVNT" Setting.Unset Variable.setting
+            let! movntThresholdBytes = read "PMEM_MOVNT_THRESHOLD" -1L Variable.threshold
+            let! mmapHint = read "PMEM_MMAP_HINT" 0L Variable.hint
+            let! vectorBits = read "PMEM_VECTOR_BITS" 0 Variable.vectorBits
+            let! noMachineCode = read "PMEM_NO_MACHINE_CODE" Setting.Unset Variable.setting
 
             return
                 {

@@ -25,11 +25,14 @@ type FileKind =
         | Fifo -> "a named pipe (FIFO)"
         | OtherFile -> "a device or socket"
 
-    /// Whether both are the same value.
-    static member op_Equality(left: FileKind, right: FileKind) = Object.Equals(left, right)
-
-    /// Whether the values differ.
-    static member op_Inequality(left: FileKind, right: FileKind) = not (Object.Equals(left, right))
+module private RefusalWords =
+    let unit (unitBytes: int64) =
+        Words.say
+            [
+                "; give a multiple of "
+                Words.number unitBytes
+                ", the unit in which this file is mapped."
+            ]
 
 /// A request that is refused for a reason that can be foreseen. Each says what was asked, what was found and what to do.
 type Refusal =
@@ -39,9 +42,11 @@ type Refusal =
     | BadGeometry of What: string * Bytes: int64
     /// A length that is not positive.
     | LengthNotPositive of Length: int64
+    /// A length that is not a multiple of the unit in which the file is mapped.
+    | LengthNotAligned of Length: int64 * UnitBytes: int64
     /// An offset that is negative or not a multiple of the unit in which the file can be mapped.
     | OffsetNotAligned of Offset: int64 * UnitBytes: int64
-    /// A range that does not lie in the file.
+    /// An offset behind the end of the file, or a range that does not lie in it; a length of 0 is up to the end.
     | OutsideFile of Offset: int64 * Length: int64 * FileLength: int64
     /// A file without bytes.
     | FileIsEmpty
@@ -49,8 +54,14 @@ type Refusal =
     | NotMappable of Kind: FileKind
     /// A device has one length, and it is not the one asked for.
     | DeviceLength of Asked: int64 * Actual: int64
+    /// An existing file is longer than what was asked for.
+    | WouldShorten of FileLength: int64 * Asked: int64
+    /// A live mapping of this process reaches further than what was asked for.
+    | WouldCutMapping of MappedEnd: int64 * Asked: int64
     /// Two options that exclude each other.
     | Contradiction of First: string * Second: string
+    /// An option that means nothing for what was asked.
+    | DoesNotApply of Option: string * To: string
     /// A set of flags with a bit that means nothing.
     | UnknownFlags of Flags: int
     /// The mapping's granularity is coarser than the one required.
@@ -60,13 +71,12 @@ type Refusal =
 
     /// The sentence for a person: what is wrong, and what to do.
     override refusal.ToString() =
-        let bytes (value: int64) =
-            value.ToString(CultureInfo.InvariantCulture)
+        let bytes = Words.number
 
         match refusal with
         | BadEnvironment(variable, value, expected) ->
-            String.Concat(
-                [|
+            Words.say
+                [
                     "The environment variable "
                     variable
                     " is \""
@@ -74,58 +84,35 @@ type Refusal =
                     "\"; it must be "
                     expected
                     ", or be unset."
-                |]
-            )
+                ]
         | BadGeometry(what, size) ->
-            String.Concat(
-                what,
-                " of ",
-                bytes size,
-                " bytes is not one that this library knows; it must be a power of two."
-            )
-        | LengthNotPositive length ->
-            String.Concat("A length of ", bytes length, " bytes was asked for; it must be at least 1.")
-        | OffsetNotAligned(offset, unitBytes) ->
-            String.Concat(
-                [|
-                    "The offset "
-                    bytes offset
-                    " cannot be mapped; give a multiple of "
-                    bytes unitBytes
-                    ", the unit in which this file is mapped."
-                |]
-            )
-        | OutsideFile(offset, length, fileLength) ->
-            String.Concat(
-                [|
-                    "The range of "
-                    bytes length
-                    " bytes at offset "
-                    bytes offset
-                    " does not lie in the file, which has "
-                    bytes fileLength
-                    " bytes."
-                |]
-            )
+            Words.say
+                [
+                    what
+                    " of "
+                    bytes size
+                    " bytes is not one that this library knows; it must be a power of two."
+                ]
         | FileIsEmpty -> "The file is empty; there is nothing to map. Create it with a length first."
         | NotMappable kind ->
-            String.Concat("It is ", kind.ToString(), "; only regular files and device-DAX devices can be mapped.")
-        | DeviceLength(asked, actual) ->
-            String.Concat(
-                [|
-                    "A length of "
-                    bytes asked
-                    " bytes was asked for, but the device has "
-                    bytes actual
-                    "; give 0 or exactly that."
-                |]
-            )
-        | Contradiction(first, second) -> String.Concat(first, " and ", second, " exclude each other; leave one out.")
+            Words.say
+                [
+                    "It is "
+                    kind.ToString()
+                    "; only regular files and device-DAX devices can be mapped."
+                ]
+        | Contradiction(first, second) -> Words.say [ first; " and "; second; " exclude each other; leave one out." ]
+        | DoesNotApply(option, what) -> Words.say [ option; " does not apply to "; what; "; leave it out." ]
         | UnknownFlags flags ->
-            String.Concat("The flags 0x", flags.ToString("X", CultureInfo.InvariantCulture), " are not all known.")
+            Words.say
+                [
+                    "The flags 0x"
+                    flags.ToString("X", CultureInfo.InvariantCulture)
+                    " are not all known."
+                ]
         | GranularityTooCoarse(required, found, why) ->
-            String.Concat(
-                [|
+            Words.say
+                [
                     "A store granularity of one "
                     required.ToString()
                     " was required, but here it is one "
@@ -133,46 +120,90 @@ type Refusal =
                     ": "
                     why
                     "."
-                |]
-            )
+                ]
         | NoWayToPersist why ->
-            String.Concat("Nothing that this process may do makes a store to this device durable: ", why, ".")
+            Words.say
+                [
+                    "Nothing that this process may do makes a store to this device durable: "
+                    why
+                    "."
+                ]
+        | _ -> refusal.OfLengths()
+
+    /// No negative length is ever named: it is nobody's length.
+    member private refusal.OfLengths() =
+        let bytes = Words.number
+
+        match refusal with
+        | LengthNotPositive 0L -> "A length of 0 bytes was asked for; it must be at least 1."
+        | LengthNotPositive _ -> "A negative length was asked for; it must be at least 1."
+        | LengthNotAligned(length, unitBytes) ->
+            Words.say
+                [
+                    "The length "
+                    bytes length
+                    " cannot be mapped"
+                    RefusalWords.unit unitBytes
+                ]
+        | OffsetNotAligned(offset, unitBytes) ->
+            Words.say
+                [
+                    "The offset "
+                    bytes offset
+                    " cannot be mapped"
+                    RefusalWords.unit unitBytes
+                ]
+        | OutsideFile(offset, length, fileLength) when offset >= fileLength || length = 0L ->
+            Words.say
+                [
+                    "The offset "
+                    bytes offset
+                    " is not before the end of the file, which has "
+                    bytes fileLength
+                    " bytes."
+                ]
+        | OutsideFile(offset, length, fileLength) ->
+            Words.say
+                [
+                    "The range of "
+                    bytes length
+                    " bytes at offset "
+                    bytes offset
+                    " does not lie in the file, which has "
+                    bytes fileLength
+                    " bytes."
+                ]
+        | DeviceLength(asked, actual) ->
+            Words.say
+                [
+                    "A length of "
+                    bytes asked
+                    " bytes was asked for, but the device has "
+                    bytes actual
+                    "; give 0 or exactly that."
+                ]
+        | WouldShorten(fileLength, asked) ->
+            Words.say
+                [
+                    "The file has "
+                    bytes fileLength
+                    " bytes, and would be cut to "
+                    bytes asked
+                    "; ask for its length or more, or set Truncate to lose what lies behind."
+                ]
+        | WouldCutMapping(mappedEnd, asked) ->
+            Words.say
+                [
+                    "This process has the file mapped up to byte "
+                    bytes mappedEnd
+                    ", and it would be cut to "
+                    bytes asked
+                    " bytes; dispose that mapping first."
+                ]
+        | _ -> ""
 
     /// Whether both are the same value.
     static member op_Equality(left: Refusal, right: Refusal) = Object.Equals(left, right)
 
     /// Whether the values differ.
     static member op_Inequality(left: Refusal, right: Refusal) = not (Object.Equals(left, right))
-
-/// What a decision comes to: a value, or a refusal with its reason.
-type Decision<'T> =
-    /// Decided.
-    | Accepted of Value: 'T
-    /// Refused.
-    | Refused of Reason: Refusal
-
-/// Decisions, for pipelines.
-module Decision =
-    /// Decides further with an accepted value.
-    let bind (next: 'T -> Decision<'U>) decision =
-        match decision with
-        | Accepted value -> next value
-        | Refused reason -> Refused reason
-
-    /// Turns an accepted value into another.
-    let map (next: 'T -> 'U) decision = bind (next >> Accepted) decision
-
-    /// Nothing, or the refusal where the condition does not hold.
-    let require condition reason =
-        if condition then Accepted() else Refused reason
-
-/// Decisions in sequence; the first refusal ends it.
-type internal DecisionBuilder() =
-    member _.Bind(decision, next) = Decision.bind next decision
-    member _.Return value = Accepted value
-    member _.ReturnFrom(decision: Decision<_>) = decision
-    member _.Zero() = Accepted()
-
-[<AutoOpen>]
-module internal DecisionSyntax =
-    let decision = DecisionBuilder()

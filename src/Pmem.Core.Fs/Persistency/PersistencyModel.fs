@@ -1,7 +1,5 @@
 namespace Pmem
 
-open System
-
 //  rule (the name of its litmus tests)                                          source
 //  ---------------------------------------------------------------------------  ------------------------------------------
 //  atom: an aligned 8-byte word is never torn; what is longer or crosses one    Intel SDM vol. 3A, 9.1.1; SNIA NVM
@@ -63,9 +61,3 @@ type PersistencyModel =
         | Eadr -> "Eadr"
         | PageCache -> "PageCache"
         | Relaxed -> "Relaxed"
-
-    /// Whether both are the same value.
-    static member op_Equality(left: PersistencyModel, right: PersistencyModel) = Object.Equals(left, right)
-
-    /// Whether the values differ.
-    static member op_Inequality(left: PersistencyModel, right: PersistencyModel) = not (Object.Equals(left, right))

@@ -35,12 +35,6 @@ type WriteBackKind =
         | DcCvadp -> "DC CVADP"
         | NoWriteBack -> "none"
 
-    /// Whether both are the same value.
-    static member op_Equality(left: WriteBackKind, right: WriteBackKind) = Object.Equals(left, right)
-
-    /// Whether the values differ.
-    static member op_Inequality(left: WriteBackKind, right: WriteBackKind) = not (Object.Equals(left, right))
-
 /// The instruction that waits for the write-backs and the non-temporal stores before it.
 type FenceKind =
     /// x86-64: after CLWB, CLFLUSHOPT and non-temporal stores.
@@ -56,35 +50,6 @@ type FenceKind =
         | Sfence -> "SFENCE"
         | Mfence -> "MFENCE"
         | DsbSy -> "DSB SY"
-
-    /// Whether both are the same value.
-    static member op_Equality(left: FenceKind, right: FenceKind) = Object.Equals(left, right)
-
-    /// Whether the values differ.
-    static member op_Inequality(left: FenceKind, right: FenceKind) = not (Object.Equals(left, right))
-
-/// How much must be flushed to make a store durable; the order is from finest to coarsest.
-[<RequireQualifiedAccess>]
-type StoreGranularity =
-    /// Nothing: the caches are flushed on power failure (eADR). A fence is enough.
-    | Byte
-    /// Its cache line (ADR).
-    | CacheLine
-    /// Its page, by the operating system (page cache, msync).
-    | Page
-
-    /// In words.
-    override granularity.ToString() =
-        match granularity with
-        | Byte -> "byte"
-        | CacheLine -> "cache line"
-        | Page -> "page"
-
-    /// Whether both are the same value.
-    static member op_Equality(left: StoreGranularity, right: StoreGranularity) = Object.Equals(left, right)
-
-    /// Whether the values differ.
-    static member op_Inequality(left: StoreGranularity, right: StoreGranularity) = not (Object.Equals(left, right))
 
 /// What a machine is told to do.
 type Instruction =

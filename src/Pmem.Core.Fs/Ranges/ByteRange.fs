@@ -1,7 +1,6 @@
 namespace Pmem
 
 open System
-open System.Globalization
 open System.Runtime.CompilerServices
 open System.Runtime.InteropServices
 
@@ -10,26 +9,34 @@ open System.Runtime.InteropServices
 module internal Bounds =
     // Apart from the checks, so that the checks are small enough to be inlined.
     [<MethodImpl(MethodImplOptions.NoInlining)>]
-    let private refuse parameter (value: int64) (why: string) =
-        raise (ArgumentOutOfRangeException(parameter, value, why))
+    let private refuse (parameter: string) (why: string) =
+        // Without the value as an object: .NET would write it with the minus sign of a culture.
+        raise (ArgumentOutOfRangeException(parameter, why))
+
+    [<MethodImpl(MethodImplOptions.NoInlining)>]
+    let private refuseOffset (offset: int64) =
+        refuse "offset" (Words.say [ "An offset in a mapping is 0 or more bytes, not "; Words.number offset; "." ])
 
     let checkOffset (offset: int64) =
         if offset < 0L then
-            refuse "offset" offset "An offset in a mapping is 0 or more bytes."
+            refuseOffset offset
 
         offset
 
     let checkLength (offset: int64) (length: int64) =
         if length < 0L then
-            refuse "length" length "A length is 0 or more bytes."
+            refuse "length" "A length is 0 or more bytes."
 
         if length > Int64.MaxValue - offset then
-            refuse "length" length "offset + length is more than 2^63 - 1 bytes."
+            refuse "length" "offset + length is more than 2^63 - 1 bytes."
 
         length
 
     let inline isWithin (size: int64) (offset: int64) (length: int64) =
         offset >= 0L && length >= 0L && offset <= size && length <= size - offset
+
+    /// Whether an offset or a length, 0 or more, is a whole number of units.
+    let isWhole (unitBytes: int64) (bytes: int64) = bytes >= 0L && bytes % unitBytes = 0L
 
     let alignDown (unitBytes: int64) (offset: int64) = offset - offset % unitBytes
 
@@ -96,7 +103,7 @@ type ByteRange =
     /// <remarks>An empty range stays empty. The end is clipped to 2^63 - 1, which no mapping can reach.</remarks>
     member range.AlignOut(unitBytes: int64) =
         if unitBytes <= 0L then
-            raise (ArgumentOutOfRangeException("unitBytes", unitBytes, "A unit is 1 or more bytes."))
+            raise (ArgumentOutOfRangeException("unitBytes", "A unit is 1 or more bytes."))
 
         let first = Bounds.alignDown unitBytes range.Offset
 
@@ -107,11 +114,7 @@ type ByteRange =
 
     /// <summary><c>offset+length</c>, in bytes.</summary>
     override range.ToString() =
-        String.Concat(
-            range.Offset.ToString CultureInfo.InvariantCulture,
-            "+",
-            range.Length.ToString CultureInfo.InvariantCulture
-        )
+        Words.say [ Words.number range.Offset; "+"; Words.number range.Length ]
 
     /// Whether both have the same offset and length.
     static member op_Equality(left: ByteRange, right: ByteRange) =

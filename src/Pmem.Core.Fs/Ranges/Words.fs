@@ -10,6 +10,9 @@ module internal Words =
     let number (value: int64) =
         value.ToString CultureInfo.InvariantCulture
 
+    /// The parts of a sentence, one after the other.
+    let say (parts: string list) = String.Concat parts
+
     /// A count and its noun; the plural takes an s.
     let count (value: int64) (noun: string) =
         String.Concat(number value, " ", noun, (if value = 1L then "" else "s"))

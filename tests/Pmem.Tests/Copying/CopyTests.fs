@@ -20,9 +20,9 @@ let internal twin platform granularity isRecorded =
     new CopyTwin(TwinBytes, platform, granularity, isRecorded)
 
 let private withEadr platform =
-    match Platform.decide { platform.Facts with PersistenceDomains = [| "cpu_cache" |] } with
-    | Accepted platform -> platform
-    | Refused reason -> failwith (string reason)
+    match Platform.Decide { platform.Facts with PersistenceDomains = [| "cpu_cache" |] } with
+    | Ok platform -> platform
+    | Error reason -> failwith (string reason)
 
 type Operation =
     | Write of to': int * from: int * length: int
@@ -191,8 +191,8 @@ let private isPastCache plan (operation: Operation) (at: int64) =
 let private isDurable (case: Case) (issued: IReadOnlyList<Instruction>) =
     let plan =
         match CopyPlan.decide (platformWith case.VectorBits case.Environment) StoreGranularity.CacheLine case.Flags with
-        | Accepted plan -> plan
-        | Refused reason -> failwith (string reason)
+        | Ok plan -> plan
+        | Error reason -> failwith (string reason)
 
     let writtenBack =
         [

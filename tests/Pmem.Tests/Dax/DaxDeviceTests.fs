@@ -29,7 +29,7 @@ let tests device =
             let size = sizeOf device
             use mapping = PmemMapping.Open device
             Expect.equal mapping.Length size "length"
-            Expect.equal mapping.Mapping.Facts.Kind DeviceDax "kind"
+            Expect.equal mapping.Info.Facts.Kind DeviceDax "kind"
 
         testCase "can be created with its own length, or 0"
         <| fun () ->

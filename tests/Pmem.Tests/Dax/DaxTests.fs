@@ -16,7 +16,7 @@ let private length = 4L * HugePage
 
 /// What a persist of these bytes must be told to the machine.
 let private lowered (mapping: PmemMapping) (plan: FlushPlan) =
-    Lowering.ofPlan mapping.Mapping.Facts.Platform mapping.Granularity plan
+    Lowering.ofPlan mapping.Info.Facts.Platform mapping.Granularity plan
 
 let private rangesOf (seed: int) =
     let random = Random seed
@@ -150,7 +150,7 @@ let private mapSync (place: Place) =
     <| fun () ->
         inPlace place (fun path ->
             use observed = Observed.Create(path, length)
-            let kind = observed.Mapping.Mapping.Facts.Kind
+            let kind = observed.Mapping.Info.Facts.Kind
             Expect.equal (isSynchronous observed.Address) (kind = FileDax) (string observed.Mapping)
 
             if place.IsPmem then

@@ -89,9 +89,9 @@ let private platformGen =
             }
 
         return
-            match Platform.decide facts with
-            | Accepted platform -> platform
-            | Refused reason -> failwith (string reason)
+            match Platform.Decide facts with
+            | Ok platform -> platform
+            | Error reason -> failwith (string reason)
     }
 
 let private factsGen =

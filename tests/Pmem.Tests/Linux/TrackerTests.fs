@@ -27,12 +27,13 @@ let private file start length =
             FileRange = ByteRange.create 0L (int64 length)
             Kind = FileDax
             IsReadOnly = false
+            PersistenceDomain = ""
             Platform = Platform.x64 Clwb
         }
 
-    match Mapping.decide facts with
-    | Accepted mapping -> MappedFile(origin + nativeint (start: int), mapping, SysStat.Device())
-    | Refused reason -> failwith (string reason)
+    match MappingInfo.Decide facts with
+    | Ok mapping -> MappedFile(origin + nativeint (start: int), mapping, SysStat.Device())
+    | Error reason -> failwith (string reason)
 
 let tests =
     testSequenced

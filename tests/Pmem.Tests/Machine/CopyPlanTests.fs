@@ -15,9 +15,9 @@ let platformWith vectorBits (environment: (string * string) list) =
             Environment = Dictionary(dict environment)
         }
 
-    match Platform.decide facts with
-    | Accepted platform -> platform
-    | Refused reason -> failwith (string reason)
+    match Platform.Decide facts with
+    | Ok platform -> platform
+    | Error reason -> failwith (string reason)
 
 let allFlags = [ for flags in 0..63 -> enum<PmemCopyOptions> flags ]
 
@@ -36,8 +36,8 @@ let goodFlags = List.filter (isExcluded true >> not) allFlags
 
 let private decide platform granularity flags =
     match CopyPlan.decide platform granularity flags with
-    | Accepted plan -> plan
-    | Refused reason -> failwith (string reason)
+    | Ok plan -> plan
+    | Error reason -> failwith (string reason)
 
 let private lineGranularity = StoreGranularity.CacheLine
 
@@ -73,16 +73,16 @@ let tests =
                     let isX64 = platform.Facts.Architecture = Runtime.InteropServices.Architecture.X64
 
                     match CopyPlan.decide platform granularity flags with
-                    | Accepted _ -> Expect.isFalse (isExcluded isX64 flags) (string flags)
-                    | Refused(Contradiction(first, second)) ->
+                    | Ok _ -> Expect.isFalse (isExcluded isX64 flags) (string flags)
+                    | Error(Contradiction(first, second)) ->
                         Expect.isTrue (isExcluded isX64 flags) (string flags)
                         Expect.stringContains (string flags) first "names the flag"
                         Expect.stringContains (string flags) second "names the flag"
-                    | Refused other -> failtestf "%O: %O" flags other)
+                    | Error other -> failtestf "%O: %O" flags other)
 
             testCase "unknown flags are refused" (fun () ->
                 match CopyPlan.decide (Platform.x64 Clwb) lineGranularity (enum<PmemCopyOptions> 64) with
-                | Refused(UnknownFlags 64) -> ()
+                | Error(UnknownFlags 64) -> ()
                 | other -> failtestf "%A" other)
 
             property
@@ -108,7 +108,7 @@ let tests =
             property "past the cache only on x86-64, and never where msync follows" (fun platform granularity ->
                 for flags in goodFlags do
                     match CopyPlan.decide platform granularity flags with
-                    | Accepted plan when plan.NonTemporalFromBytes <> Int64.MaxValue ->
+                    | Ok plan when plan.NonTemporalFromBytes <> Int64.MaxValue ->
                         Expect.equal
                             platform.Facts.Architecture
                             Runtime.InteropServices.Architecture.X64
@@ -123,6 +123,11 @@ let tests =
                 Expect.equal (threshold 512 [] none) 64L "one line"
                 Expect.equal (threshold 512 [ "PMEM_MOVNT_THRESHOLD", "1000" ] none) 1000L "as set"
                 Expect.equal (threshold 512 [ "PMEM_MOVNT_THRESHOLD", "0" ] none) 0L "always"
+
+                Expect.equal
+                    (threshold 512 [ "PMEM_MOVNT_THRESHOLD", "-15" ] none)
+                    (threshold 512 [] none)
+                    "negative: as unset"
 
                 Expect.equal
                     (threshold 512 [ "PMEM_MOVNT_THRESHOLD", "1000" ] PmemCopyOptions.NonTemporal)

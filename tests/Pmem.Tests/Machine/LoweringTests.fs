@@ -104,9 +104,9 @@ let tests =
             testCase "lines in one larger line are written back once"
             <| fun () ->
                 let platform =
-                    match Platform.decide { (Platform.arm64 DcCvap).Facts with LineSizeBytes = 256L } with
-                    | Accepted platform -> platform
-                    | Refused reason -> failtest (string reason)
+                    match Platform.Decide { (Platform.arm64 DcCvap).Facts with LineSizeBytes = 256L } with
+                    | Ok platform -> platform
+                    | Error reason -> failtest (string reason)
 
                 let plan =
                     FlushPlan.ofRanges [ ByteRange.create 0L 1L; ByteRange.create 128L 1L; ByteRange.create 1024L 1L ]
@@ -123,9 +123,9 @@ let tests =
             testCase "a deep drain does what the region asks for"
             <| fun () ->
                 let decided kind state =
-                    match DeepFlush.decide kind state with
-                    | Accepted action -> Some action
-                    | Refused _ -> None
+                    match DeepFlush.Decide(kind, state) with
+                    | Ok action -> Some action
+                    | Error _ -> None
 
                 Expect.equal (decided FileDax DeepFlushState.NotNeeded) (Some DeepFlush.Nothing) "0"
                 Expect.equal (decided FileDax DeepFlushState.Writable) (Some DeepFlush.WriteRegion) "1"

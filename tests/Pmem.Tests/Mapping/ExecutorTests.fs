@@ -24,12 +24,13 @@ let private granularityOf (platform: Platform) kind =
             FileRange = ByteRange.create 0L 1L
             Kind = kind
             IsReadOnly = false
+            PersistenceDomain = Doubles.DomainOf platform
             Platform = platform
         }
 
-    match Mapping.decide facts with
-    | Accepted mapping -> mapping.Granularity
-    | Refused reason -> failwith (string reason)
+    match MappingInfo.Decide facts with
+    | Ok mapping -> mapping.Granularity
+    | Error reason -> failwith (string reason)
 
 let private deepDrain kind plan platform =
     // The files of these tests lie in no region: a deep drain of persistent memory ends in msync of the pages.

@@ -314,7 +314,7 @@ let tests =
 
             testCase "malformed values of the environment"
             <| fun () ->
-                for name in PmemEnvironment.variables do
+                for name in PmemEnvironment.Variables do
                     let outcome = Child.run "platform" [ "" ] [ name, "nonsense" ]
                     Expect.stringContains outcome.Output "PmemException" name
                     Expect.stringContains outcome.Output $"{name} is \"nonsense\"" name

@@ -31,14 +31,14 @@ let private openLog (path: string) =
 let private recover say path =
     let struct (memory, log) = openLog path
     let records = Workload.recoverLog log
-    say $"recovered log {records} on {memory.Mapping}"
+    say $"recovered log {records} on {memory.Info}"
     struct (log, records)
 
 let private recoverPair say (path: string) =
     let memory = PmemMapping.Open path
     let pair = RedoPair memory
     let updates = Workload.recoverPair pair
-    say $"recovered pair {updates} on {memory.Mapping}"
+    say $"recovered pair {updates} on {memory.Info}"
     struct (pair, updates)
 
 /// A promise with nothing behind it: what a listener must catch.
