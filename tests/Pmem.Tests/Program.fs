@@ -36,6 +36,7 @@ let private tests =
         CrashOracleTests.tests
         CrashGuardTests.tests
         CrashDepthTests.tests
+        CrashStructureTests.tests
         PersistLintTests.tests
         PictureTests.tests
         SimulatedMemoryTests.tests

@@ -95,7 +95,9 @@ type internal Chooser(path: ChoicePath) =
     let mutable history = 0xCBF29CE484222325UL
     let mutable hasStrayed = false
     let mutable isAlone = true
-    let mutable fingerprint = 0UL
+
+    /// The last access alone.
+    let mutable last = struct (0L, 0, 0UL)
 
     let mix (value: uint64) =
         history <- (history ^^^ value) * 0x9E3779B97F4A7C15UL
@@ -155,12 +157,14 @@ type internal Chooser(path: ChoicePath) =
     member _.WasFollowed = not hasStrayed && taken.Count >= path.Given.Length
 
     /// A number for the last access alone.
-    member _.Fingerprint = fingerprint
+    member _.Fingerprint =
+        let struct (offset, length, what) = last
+        SplitMix.of2 (SplitMix.of2 (uint64 offset) (uint64 length)) what
 
     /// A read or a store begins.
     member _.Note(offset: int64, length: int, isStore: bool) =
         isAlone <- length <= int Atom.SizeBytes
-        fingerprint <- SplitMix.of2 (uint64 offset) (uint64 length)
+        last <- struct (offset, length, 0UL)
         mix (uint64 offset)
         mix ((uint64 length <<< 1) ||| (if isStore then 1UL else 0UL))
 
@@ -175,11 +179,13 @@ type internal Chooser(path: ChoicePath) =
                 value <- value ||| (uint64 stored[i + j] <<< (8 * j))
 
             mix value
-            fingerprint <- SplitMix.of2 fingerprint value
+
+            let struct (offset, length, what) = last
+            last <- struct (offset, length, SplitMix.of2 what value)
             i <- i + 8
 
     member _.Note(call: PersistEvent) =
-        fingerprint <- 1UL
+        last <- struct (-1L, 0, 0UL)
 
         match call with
         | Execute(WriteBack(_, range)) ->

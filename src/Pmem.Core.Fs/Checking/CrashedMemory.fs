@@ -18,17 +18,20 @@ type internal Access =
         Source: SourceLine
     }
 
-    /// <summary>As in <c>Log.cs:41 read 64+8 → 7</c>.</summary>
-    override access.ToString() =
+    /// <summary>As in <c>read 64+8 → 7</c>.</summary>
+    member access.Words =
         String.Concat(
             [|
-                access.Source.ToString()
-                (if access.IsStore then " stored " else " read   ")
+                (if access.IsStore then "stored " else "read   ")
                 access.Range.ToString()
                 (if access.IsStore then " = " else " → ")
                 Words.bytes (ReadOnlySpan access.Bytes)
             |]
         )
+
+    /// <summary>As in <c>Log.cs:41 read 64+8 → 7</c>.</summary>
+    override access.ToString() =
+        String.Concat(access.Source.ToString(), " ", access.Words)
 
 /// Thrown out of a recovery that has had its accesses.
 [<Sealed>]
@@ -112,7 +115,7 @@ type internal CrashedBacking
         | _ -> Bits.None
 
     let readAtom (source: Source) atom mask choices =
-        let own = writtenTo atom
+        let own = if written.Count = 0 then Bits.None else writtenTo atom
         let missing = mask &&& ~~~own.Mask
 
         if missing = 0UL then

@@ -173,3 +173,58 @@ let rejected model crashesLeft (recovery: IPersistentMemory -> int64 list -> boo
     |> List.iter (visit crashesLeft)
 
     List.ofSeq found
+
+/// Whether a power failure once this many events have happened can leave this content. The words that are not sure to be
+/// durable must be few.
+let canLeave model (image: byte[]) (events: PersistEvent[]) count (state: byte[]) =
+    let stored = storedWords events count
+    let sure = stored |> Array.map (isSure model events count)
+
+    // Where a temporal store is sure, those before it that it cannot do without are too.
+    for later in 0 .. stored.Length - 1 do
+        if sure[later] then
+            for earlier in 0 .. later - 1 do
+                if isOrdered model stored[earlier] stored[later] then
+                    sure[earlier] <- true
+
+    let opened = [| 0 .. stored.Length - 1 |] |> Array.filter (fun i -> not sure[i])
+    let mostOpen = 18
+
+    if opened.Length > mostOpen then
+        failwithf "%d words are open" opened.Length
+
+    let words = stored |> Array.map (fun word -> word.Word) |> Array.distinct
+    let byWord = stored |> Array.indexed |> Array.groupBy (fun (_, word) -> word.Word)
+
+    let isOther = HashSet<int64>(words)
+
+    // Outside the stored words nothing changes.
+    let isUntouched =
+        Seq.forall (fun i -> isOther.Contains(int64 i / 8L) || state[i] = image[i]) (seq { 0 .. image.Length - 1 })
+
+    let leaves subset =
+        let isIn i =
+            sure[i]
+            || (let place = Array.IndexOf(opened, i) in subset >>> place &&& 1 = 1)
+
+        let isClosed =
+            opened
+            |> Array.forall (fun later ->
+                not (isIn later)
+                || Seq.forall
+                    (fun earlier -> isIn earlier || not (isOrdered model stored[earlier] stored[later]))
+                    (seq { 0 .. later - 1 }))
+
+        isClosed
+        && byWord
+           |> Array.forall (fun (word, chain) ->
+               let at = int word * 8
+               let bytes = Array.sub image at (min 8 (image.Length - at))
+               let last = chain |> Array.tryFindIndexBack (fun (i, _) -> isIn i)
+
+               for _, piece in Array.truncate (Option.defaultValue -1 last + 1) chain do
+                   piece.Bytes.CopyTo(bytes, int piece.At - at)
+
+               ReadOnlySpan(bytes).SequenceEqual(ReadOnlySpan(state, at, bytes.Length)))
+
+    isUntouched && Seq.exists leaves (seq { 0 .. (1 <<< opened.Length) - 1 })
