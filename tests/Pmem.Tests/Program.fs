@@ -17,6 +17,7 @@ let private tests =
         EnvironmentTests.tests
         LibPmemTests.tests
         TrackerTests.tests
+        CreationTests.tests
         SampleTests.tests
         CopyPlanTests.tests
         CopyTests.tests
@@ -40,6 +41,7 @@ let private tests =
         PersistLintTests.tests
         PictureTests.tests
         SimulatedMemoryTests.tests
+        TraceTextTests.tests
         Dax.tests
         Interop.tests
         PowerCut.tests

@@ -85,7 +85,10 @@ type internal Story(subject: Subject, finding: Finding) =
 
         [|
             for piece in storesBefore depth do
-                if torn.Contains piece.Event && not (lost.Contains(struct (piece.Event, piece.Atom))) then
+                if
+                    torn.Contains piece.Event
+                    && not (lost.Contains(struct (piece.Event, piece.Atom)))
+                then
                     struct (piece.Event, Atoms.rangeOf piece.Atom)
         |]
 

@@ -25,15 +25,6 @@ type FileKind =
         | Fifo -> "a named pipe (FIFO)"
         | OtherFile -> "a device or socket"
 
-module private RefusalWords =
-    let unit (unitBytes: int64) =
-        Words.say
-            [
-                "; give a multiple of "
-                Words.number unitBytes
-                ", the unit in which this file is mapped."
-            ]
-
 /// A request that is refused for a reason that can be foreseen. Each says what was asked, what was found and what to do.
 type Refusal =
     /// An environment variable has a value that it cannot have.
@@ -71,135 +62,68 @@ type Refusal =
 
     /// The sentence for a person: what is wrong, and what to do.
     override refusal.ToString() =
-        let bytes = Words.number
+        let say, number = Words.fill, Words.number
 
         match refusal with
         | BadEnvironment(variable, value, expected) ->
-            Words.say
-                [
-                    "The environment variable "
-                    variable
-                    " is \""
-                    value
-                    "\"; it must be "
-                    expected
-                    ", or be unset."
-                ]
+            say "The environment variable {0} is \"{1}\"; it must be {2}, or be unset." [ variable; value; expected ]
         | BadGeometry(what, size) ->
-            Words.say
-                [
-                    what
-                    " of "
-                    bytes size
-                    " bytes is not one that this library knows; it must be a power of two."
-                ]
+            say "{0} of {1} bytes is not one that this library knows; it must be a power of two." [ what; number size ]
+        | GranularityTooCoarse(required, found, why) ->
+            let values = [ required.ToString(); found.ToString(); why ]
+            say "A store granularity of one {0} was required, but here it is one {1}: {2}." values
+        | NoWayToPersist why ->
+            say "Nothing that this process may do makes a store to this device durable: {0}." [ why ]
+        | Contradiction(first, second) -> say "{0} and {1} exclude each other; leave one out." [ first; second ]
+        | DoesNotApply(option, what) -> say "{0} does not apply to {1}; leave it out." [ option; what ]
+        | UnknownFlags flags ->
+            say "The flags 0x{0} are not all known." [ flags.ToString("X", CultureInfo.InvariantCulture) ]
         | FileIsEmpty -> "The file is empty; there is nothing to map. Create it with a length first."
         | NotMappable kind ->
-            Words.say
-                [
-                    "It is "
-                    kind.ToString()
-                    "; only regular files and device-DAX devices can be mapped."
-                ]
-        | Contradiction(first, second) -> Words.say [ first; " and "; second; " exclude each other; leave one out." ]
-        | DoesNotApply(option, what) -> Words.say [ option; " does not apply to "; what; "; leave it out." ]
-        | UnknownFlags flags ->
-            Words.say
-                [
-                    "The flags 0x"
-                    flags.ToString("X", CultureInfo.InvariantCulture)
-                    " are not all known."
-                ]
-        | GranularityTooCoarse(required, found, why) ->
-            Words.say
-                [
-                    "A store granularity of one "
-                    required.ToString()
-                    " was required, but here it is one "
-                    found.ToString()
-                    ": "
-                    why
-                    "."
-                ]
-        | NoWayToPersist why ->
-            Words.say
-                [
-                    "Nothing that this process may do makes a store to this device durable: "
-                    why
-                    "."
-                ]
-        | _ -> refusal.OfLengths()
+            say "It is {0}; only regular files and device-DAX devices can be mapped." [ kind.ToString() ]
+        | LengthNotPositive _
+        | LengthNotAligned _
+        | OffsetNotAligned _
+        | OutsideFile _
+        | DeviceLength _
+        | WouldShorten _
+        | WouldCutMapping _ -> refusal.OfNumbers()
 
     /// No negative length is ever named: it is nobody's length.
-    member private refusal.OfLengths() =
-        let bytes = Words.number
+    member private refusal.OfNumbers() =
+        let say, number = Words.fill, Words.number
 
         match refusal with
         | LengthNotPositive 0L -> "A length of 0 bytes was asked for; it must be at least 1."
         | LengthNotPositive _ -> "A negative length was asked for; it must be at least 1."
         | LengthNotAligned(length, unitBytes) ->
-            Words.say
-                [
-                    "The length "
-                    bytes length
-                    " cannot be mapped"
-                    RefusalWords.unit unitBytes
-                ]
+            say
+                "The length {0} cannot be mapped; give a multiple of {1}, the unit in which this file is mapped."
+                [ number length; number unitBytes ]
         | OffsetNotAligned(offset, unitBytes) ->
-            Words.say
-                [
-                    "The offset "
-                    bytes offset
-                    " cannot be mapped"
-                    RefusalWords.unit unitBytes
-                ]
+            say
+                "The offset {0} cannot be mapped; give a multiple of {1}, the unit in which this file is mapped."
+                [ number offset; number unitBytes ]
         | OutsideFile(offset, length, fileLength) when offset >= fileLength || length = 0L ->
-            Words.say
-                [
-                    "The offset "
-                    bytes offset
-                    " is not before the end of the file, which has "
-                    bytes fileLength
-                    " bytes."
-                ]
+            say
+                "The offset {0} is not before the end of the file, which has {1} bytes."
+                [ number offset; number fileLength ]
         | OutsideFile(offset, length, fileLength) ->
-            Words.say
-                [
-                    "The range of "
-                    bytes length
-                    " bytes at offset "
-                    bytes offset
-                    " does not lie in the file, which has "
-                    bytes fileLength
-                    " bytes."
-                ]
+            say
+                "The range of {0} bytes at offset {1} does not lie in the file, which has {2} bytes."
+                [ number length; number offset; number fileLength ]
         | DeviceLength(asked, actual) ->
-            Words.say
-                [
-                    "A length of "
-                    bytes asked
-                    " bytes was asked for, but the device has "
-                    bytes actual
-                    "; give 0 or exactly that."
-                ]
+            say
+                "A length of {0} bytes was asked for, but the device has {1}; give 0 or exactly that."
+                [ number asked; number actual ]
         | WouldShorten(fileLength, asked) ->
-            Words.say
-                [
-                    "The file has "
-                    bytes fileLength
-                    " bytes, and would be cut to "
-                    bytes asked
-                    "; ask for its length or more, or set Truncate to lose what lies behind."
-                ]
+            say
+                "The file has {0} bytes, and would be cut to {1}; ask for {0} or more, or set Truncate to lose the rest."
+                [ number fileLength; number asked ]
         | WouldCutMapping(mappedEnd, asked) ->
-            Words.say
-                [
-                    "This process has the file mapped up to byte "
-                    bytes mappedEnd
-                    ", and it would be cut to "
-                    bytes asked
-                    " bytes; dispose that mapping first."
-                ]
+            say
+                "This process has the file mapped up to byte {0}, and it would be cut to {1}; dispose that mapping first."
+                [ number mappedEnd; number asked ]
         | _ -> ""
 
     /// Whether both are the same value.

@@ -140,6 +140,16 @@ type FlushPlan private (ranges: ByteRange[]) =
         else
             FlushPlan(Normal.union ranges (other.Ranges.ToArray()))
 
+    /// The plan that flushes what any of these flushes: sorted and coalesced once, whatever their number.
+    static member Union(plans: IEnumerable<FlushPlan>) =
+        ArgumentNullException.ThrowIfNull(plans, nameof plans)
+        let ranges = List<ByteRange>()
+
+        for plan in plans do
+            ranges.AddRange plan.Ranges
+
+        FlushPlan(Normal.ofRanges (Span.op_Implicit (CollectionsMarshal.AsSpan ranges)))
+
     /// Whether the plan flushes every line that the range touches. An empty range touches none.
     member _.Covers(range: ByteRange) =
         let mutable low = 0
@@ -196,7 +206,7 @@ module FlushPlan =
     let union (left: FlushPlan) (right: FlushPlan) = left.Union right
 
     /// The plan that flushes what any of them flushes.
-    let unionMany (plans: FlushPlan seq) = Seq.fold union empty plans
+    let unionMany (plans: FlushPlan seq) = FlushPlan.Union plans
 
     /// Whether the plan flushes every line that the range touches.
     let covers (range: ByteRange) (plan: FlushPlan) = plan.Covers range

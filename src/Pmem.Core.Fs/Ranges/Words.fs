@@ -13,6 +13,10 @@ module internal Words =
     /// The parts of a sentence, one after the other.
     let say (parts: string list) = String.Concat parts
 
+    /// A sentence with its {0}, {1} … filled in.
+    let fill (sentence: string) (values: string list) =
+        String.Format(CultureInfo.InvariantCulture, sentence, [| for value in values -> box value |])
+
     /// A count and its noun; the plural takes an s.
     let count (value: int64) (noun: string) =
         String.Concat(number value, " ", noun, (if value = 1L then "" else "s"))

@@ -206,7 +206,12 @@ let tests =
                 let found = report.Counterexample
                 Expect.equal found.Crashes.Count 2 "two crashes"
                 Expect.isEmpty found.Crashes[0].Lost "nothing of the workload is to blame"
-                Expect.equal [ for store in found.Crashes[1].Lost -> store.Range.Offset ] [ 4096L ] "the store of recovery"
+
+                Expect.equal
+                    [ for store in found.Crashes[1].Lost -> store.Range.Offset ]
+                    [ 4096L ]
+                    "the store of recovery"
+
                 Expect.stringContains found.Repair "(store 4096+8 = 7) before" found.Repair)
 
             testCase "a plain missing flush of the first line of a block" (fun () ->
@@ -235,7 +240,9 @@ let tests =
 
                 Expect.stringContains (string report) "CrashBugs.fs:" "a name"
 
-                let reads = (string report).Split '\n' |> Array.filter (fun line -> line.Contains " read ")
+                let reads =
+                    (string report).Split '\n' |> Array.filter (fun line -> line.Contains " read ")
+
                 Expect.isNonEmpty reads "reads"
                 Expect.all reads (fun line -> line.Contains "CrashBugs.fs:") "each")
 
@@ -248,7 +255,11 @@ let tests =
                     CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 1024) workload (fun _ -> true)
 
                 Expect.equal report.Diagnostics.Count 16 "all of them"
-                let said = (string report).Split '\n' |> Array.filter (fun line -> line.Contains "never flushed")
+
+                let said =
+                    (string report).Split '\n'
+                    |> Array.filter (fun line -> line.Contains "never flushed")
+
                 Expect.hasLength said 1 "in the text"
                 Expect.stringContains said[0] "15 more of this line" said[0])
 

@@ -31,7 +31,12 @@ let private canBe model (structure: Structure) mistake count (report: CrashRepor
 let private isHarmless (model: PersistencyModel) (structure: Structure) mistake =
     match model with
     | PersistencyModel.Relaxed -> false
-    | PersistencyModel.Eadr -> not (mistake.Contains "before" || mistake.Contains "too early" || mistake.Contains "after")
+    | PersistencyModel.Eadr ->
+        not (
+            mistake.Contains "before"
+            || mistake.Contains "too early"
+            || mistake.Contains "after"
+        )
     | _ -> structure.Name = "hash table" && mistake = "value not flushed"
 
 let tests =

@@ -75,7 +75,13 @@ let undoLog =
 
     {
         Name = "undo log"
-        Mistakes = [ "entry not flushed"; "flag after the change"; "change not flushed"; "recovery does not flush" ]
+        Mistakes =
+            [
+                "entry not flushed"
+                "flag after the change"
+                "change not flushed"
+                "recovery does not flush"
+            ]
         SizeBytes = fun _ -> 1024
         Workload =
             fun mistake count memory ->
@@ -121,7 +127,13 @@ let redoLog =
 
     {
         Name = "redo log"
-        Mistakes = [ "committed too early"; "one entry not flushed"; "applied, not flushed"; "no commit" ]
+        Mistakes =
+            [
+                "committed too early"
+                "one entry not flushed"
+                "applied, not flushed"
+                "no commit"
+            ]
         SizeBytes = fun _ -> 1024
         Workload =
             fun mistake count memory ->
@@ -196,7 +208,13 @@ let hashTable =
 
     {
         Name = "hash table"
-        Mistakes = [ "key before value"; "value not flushed"; "new table not flushed"; "promised before the key is durable" ]
+        Mistakes =
+            [
+                "key before value"
+                "value not flushed"
+                "new table not flushed"
+                "promised before the key is durable"
+            ]
         SizeBytes = fun count -> 64 + 16 * 16 * (count + 8)
         Workload =
             fun mistake count memory ->
@@ -214,7 +232,15 @@ let hashTable =
                             let old = get memory' (table + 16L * i)
 
                             if old <> 0L then
-                                insert false "" memory' larger more old (get memory' (table + 16L * i + 8L)) (slotOf old more)
+                                insert
+                                    false
+                                    ""
+                                    memory'
+                                    larger
+                                    more
+                                    old
+                                    (get memory' (table + 16L * i + 8L))
+                                    (slotOf old more)
 
                         if mistake <> "new table not flushed" then
                             memory.Persist(larger, bytesOf more)
@@ -254,7 +280,13 @@ let linkedList =
 
     {
         Name = "linked list"
-        Mistakes = [ "node not flushed"; "linked before the node"; "link not flushed"; "next not flushed" ]
+        Mistakes =
+            [
+                "node not flushed"
+                "linked before the node"
+                "link not flushed"
+                "next not flushed"
+            ]
         SizeBytes = fun count -> 64 * (count + 8)
         Workload =
             fun mistake count memory ->
@@ -310,7 +342,13 @@ let copyOnWrite =
 
     {
         Name = "copy-on-write tree"
-        Mistakes = [ "leaf not flushed"; "node not flushed"; "root before the pages"; "root not flushed" ]
+        Mistakes =
+            [
+                "leaf not flushed"
+                "node not flushed"
+                "root before the pages"
+                "root not flushed"
+            ]
         SizeBytes = fun count -> 64 * (2 * count + 16)
         Workload =
             fun mistake count memory ->
@@ -372,7 +410,9 @@ let copyOnWrite =
                             if expected <= 0L then
                                 leaf = 0L
                             else
-                                leaf <> 0L && get memory leaf = expected && get memory (leaf + 8L) = expected * 5L)
+                                leaf <> 0L
+                                && get memory leaf = expected
+                                && get memory (leaf + 8L) = expected * 5L)
                         (seq { 0L .. fanout - 1L })
     }
 
@@ -397,7 +437,9 @@ let superblock =
         Workload =
             fun mistake count memory ->
                 for operation in 1L .. int64 count do
-                    let at = if mistake = "always the first copy" then slot 0L else slot (operation % 2L)
+                    let at =
+                        if mistake = "always the first copy" then slot 0L else slot (operation % 2L)
+
                     set memory at operation
 
                     for i in 1L .. words - 2L do
@@ -414,7 +456,10 @@ let superblock =
                 let versions =
                     [
                         for i in 0L .. 1L do
-                            if mistake = "no sum" && get memory (slot i) > 0L || isWhole mistake memory (slot i) then
+                            if
+                                mistake = "no sum" && get memory (slot i) > 0L
+                                || isWhole mistake memory (slot i)
+                            then
                                 get memory (slot i), slot i
                     ]
 
@@ -468,7 +513,9 @@ let allocator =
                 Seq.forall
                     (fun operation ->
                         let at = get memory (directory count operation)
-                        let isTaken = (get memory (bitmapWord operation) >>> int (operation % 64L)) &&& 1L = 1L
+
+                        let isTaken =
+                            (get memory (bitmapWord operation) >>> int (operation % 64L)) &&& 1L = 1L
 
                         if at = 0L then
                             operation > last

@@ -204,8 +204,7 @@ let canLeave model (image: byte[]) (events: PersistEvent[]) count (state: byte[]
 
     let leaves subset =
         let isIn i =
-            sure[i]
-            || (let place = Array.IndexOf(opened, i) in subset >>> place &&& 1 = 1)
+            sure[i] || (let place = Array.IndexOf(opened, i) in subset >>> place &&& 1 = 1)
 
         let isClosed =
             opened

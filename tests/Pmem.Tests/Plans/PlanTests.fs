@@ -79,6 +79,17 @@ let tests =
                 && linesOf (FlushPlan.ranges union) =
                     Set.union (linesOf (FlushPlan.ranges a)) (linesOf (FlushPlan.ranges b)))
 
+            property "union of many is the union of each with the next" (fun (plans: FlushPlan list) ->
+                let many = FlushPlan.unionMany plans
+                isWellFormed many && many = List.fold FlushPlan.union FlushPlan.empty plans)
+
+            for name, offset in [ "ascending", (fun n i -> 128 * i); "descending", (fun n i -> 128 * (n - i)) ] do
+                testCase $"union of many is linear: {name}" (fun () ->
+                    Harness.isLinear 4000 (fun n ->
+                        List.init n (fun i -> FlushPlan.ofRanges [ ByteRange.create (int64 (offset n i)) 8L ])
+                        |> FlushPlan.unionMany
+                        |> ignore))
+
             property "is built up to the last offset without overflow" (fun (WideRange range) (small: ByteRange) ->
                 let plan = FlushPlan.ofRanges [ range; small ]
 
