@@ -7,11 +7,8 @@ using Spectre.Console;
 
 // --quick             one table within a minute
 // --full [DIRECTORY]  all sizes and rivals; renews the table in DIRECTORY/benchmarks.md, and benchmarks.svg
-<<<<<<< HEAD
 // --crash             what crash checks cost, at N and at 2N
-=======
 // --linear            what may grow with n log n at most, on n things and on 2n
->>>>>>> main
 // anything else       BenchmarkDotNet's own arguments, as in --filter '*Copy*'
 
 AnsiConsole.Profile.Width = 160;
@@ -23,13 +20,11 @@ switch (args)
     case ["--full", .. var rest]:
         Run(Suite.Full, new Rounds(151, TimeSpan.FromMilliseconds(2)), rest.FirstOrDefault("."));
         break;
-<<<<<<< HEAD
     case ["--crash"]:
         CrashContests.Run();
-=======
+        break;
     case ["--linear"]:
         AnsiConsole.Write(Linear.Run());
->>>>>>> main
         break;
     default:
         // In this process, because libpmem's environment must be set before it is loaded.

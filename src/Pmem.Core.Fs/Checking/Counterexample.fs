@@ -88,6 +88,10 @@ type CrashCounterexample
     /// The most promises that the text shows: the last ones.
     static let shownPromises = 12
 
+    // What a loop repeats is shown once.
+    let distinct = trail |> Array.distinctBy (fun access -> access.ToString())
+    let shown = Array.skip (max 0 (distinct.Length - shownAccesses)) distinct
+
     let promised =
         let last =
             Array.sub acknowledged (max 0 (acknowledged.Length - shownPromises)) (min shownPromises acknowledged.Length)
@@ -139,19 +143,15 @@ type CrashCounterexample
                 String.Concat("  To rule it out: ", repair, ".")
         |]
 
-    member internal _.TrailLines =
-        let all = trail |> Array.map (fun access -> access.ToString()) |> Array.distinct
-        let hidden = all.Length - shownAccesses
-
+    member private _.TrailLines =
         [|
-            if hidden > 0 then
-                String.Concat("    … ", Words.count (int64 hidden) "access", " before these")
-            for access in Array.skip (max 0 hidden) all do
-                String.Concat("    ", access)
+            if distinct.Length > shownAccesses then
+                "    …"
+            for access in shown do
+                String.Concat("    ", access.ToString())
         |]
 
-    member internal counterexample.Trail =
-        counterexample.TrailLines |> Array.map (fun line -> line.Trim())
+    member internal _.Trail = shown
 
     member internal counterexample.Lines =
         [|

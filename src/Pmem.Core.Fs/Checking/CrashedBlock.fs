@@ -16,7 +16,7 @@ type internal BlockStates =
 [<Sealed>]
 type internal CrashedBlock(offset: int64, length: int, isValid: BlockValidator) =
     /// The most states that the validator is tried on; and the most valid ones, which are kept apart.
-    static let mostTries = 4000
+    static let mostTries = 1500
 
     static let mostValid = 256
 

@@ -136,6 +136,24 @@ type internal LazyLayer(depth: int, durability: Durability, lower: Source, log: 
 
         readings
 
+    /// The usual case, a word that was stored once, without a list of readings.
+    let chooseOne atom unit (state: UnitState) index (below: Bits) mask (choices: Choices) =
+        let piece = state.View.Pieces[index]
+        let stored = below.Under(piece.Value, piece.Mask)
+
+        let isSame =
+            stored.Value &&& mask = (below.Value &&& mask)
+            && stored.Mask &&& mask = (below.Mask &&& mask)
+
+        if state.IsIn index then
+            stored
+        elif not (state.MayBeIn index) || (isSame && not (keepsOrder && piece.IsNonTemporal)) then
+            below
+        else
+            let isIn = choices.Choose(atom, 2) = 0
+            narrow unit state index isIn
+            if isIn then stored else below
+
     let choose atom unit (state: UnitState) (chain: List<int>) below mask (choices: Choices) =
         let readings = readings state chain below mask
 
@@ -171,6 +189,7 @@ type internal LazyLayer(depth: int, durability: Durability, lower: Source, log: 
             | state ->
                 match state.View.ChainOf atom with
                 | null -> below
+                | chain when chain.Count = 1 -> chooseOne atom unit state chain[0] below mask choices
                 | chain -> choose atom unit state chain below mask choices
 
         let missing = mask &&& ~~~bits.Mask

@@ -5,6 +5,7 @@ open Expecto
 open Pmem
 open Pmem.Tests.CrashBugs
 open Pmem.Tests.CrashStructures
+open Pmem.Tests.CrashPages
 
 let private lengths = if Harness.isCi then [ 20; 100; 500 ] else [ 20; 100 ]
 

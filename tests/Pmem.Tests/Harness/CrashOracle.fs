@@ -174,18 +174,21 @@ let rejected model crashesLeft (recovery: IPersistentMemory -> int64 list -> boo
 
     List.ofSeq found
 
+/// Where a temporal store is sure, those before it that it cannot do without are too.
+let private spreadSure model (stored: StoredWord[]) (sure: bool[]) =
+    for later in 0 .. stored.Length - 1 do
+        if sure[later] then
+            for earlier in 0 .. later - 1 do
+                if isOrdered model stored[earlier] stored[later] then
+                    sure[earlier] <- true
+
 /// Whether a power failure once this many events have happened can leave this content. The words that are not sure to be
 /// durable must be few.
 let canLeave model (image: byte[]) (events: PersistEvent[]) count (state: byte[]) =
     let stored = storedWords events count
     let sure = stored |> Array.map (isSure model events count)
 
-    // Where a temporal store is sure, those before it that it cannot do without are too.
-    for later in 0 .. stored.Length - 1 do
-        if sure[later] then
-            for earlier in 0 .. later - 1 do
-                if isOrdered model stored[earlier] stored[later] then
-                    sure[earlier] <- true
+    spreadSure model stored sure
 
     let opened = [| 0 .. stored.Length - 1 |] |> Array.filter (fun i -> not sure[i])
     let mostOpen = 18
@@ -193,14 +196,13 @@ let canLeave model (image: byte[]) (events: PersistEvent[]) count (state: byte[]
     if opened.Length > mostOpen then
         failwithf "%d words are open" opened.Length
 
-    let words = stored |> Array.map (fun word -> word.Word) |> Array.distinct
-    let byWord = stored |> Array.indexed |> Array.groupBy (fun (_, word) -> word.Word)
+    let byWord =
+        stored |> Array.indexed |> Array.groupBy (fun (_, stored) -> stored.Word)
 
-    let isOther = HashSet<int64>(words)
+    let touched = HashSet<int64>(Seq.map fst byWord)
 
-    // Outside the stored words nothing changes.
     let isUntouched =
-        Seq.forall (fun i -> isOther.Contains(int64 i / 8L) || state[i] = image[i]) (seq { 0 .. image.Length - 1 })
+        Seq.forall (fun i -> touched.Contains(int64 i / 8L) || state[i] = image[i]) (seq { 0 .. image.Length - 1 })
 
     let leaves subset =
         let isIn i =
