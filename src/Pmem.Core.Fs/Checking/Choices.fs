@@ -97,7 +97,7 @@ type internal Chooser(path: ChoicePath) =
     let mutable isAlone = true
 
     /// The last access alone.
-    let mutable last = struct (0L, 0, 0UL)
+    let mutable access = struct (0L, 0, 0UL)
 
     let mix (value: uint64) =
         history <- (history ^^^ value) * 0x9E3779B97F4A7C15UL
@@ -158,13 +158,13 @@ type internal Chooser(path: ChoicePath) =
 
     /// A number for the last access alone.
     member _.Fingerprint =
-        let struct (offset, length, what) = last
+        let struct (offset, length, what) = access
         SplitMix.of2 (SplitMix.of2 (uint64 offset) (uint64 length)) what
 
     /// A read or a store begins.
     member _.Note(offset: int64, length: int, isStore: bool) =
         isAlone <- length <= int Atom.SizeBytes
-        last <- struct (offset, length, 0UL)
+        access <- struct (offset, length, 0UL)
         mix (uint64 offset)
         mix ((uint64 length <<< 1) ||| (if isStore then 1UL else 0UL))
 
@@ -180,12 +180,12 @@ type internal Chooser(path: ChoicePath) =
 
             mix value
 
-            let struct (offset, length, what) = last
-            last <- struct (offset, length, SplitMix.of2 what value)
+            let struct (offset, length, what) = access
+            access <- struct (offset, length, SplitMix.of2 what value)
             i <- i + 8
 
     member _.Note(call: PersistEvent) =
-        last <- struct (-1L, 0, 0UL)
+        access <- struct (-1L, 0, 0UL)
 
         match call with
         | Execute(WriteBack(_, range)) ->
