@@ -182,50 +182,65 @@ let private spreadSure model (stored: StoredWord[]) (sure: bool[]) =
                 if isOrdered model stored[earlier] stored[later] then
                     sure[earlier] <- true
 
-/// Whether a power failure once this many events have happened can leave this content. The words that are not sure to be
-/// durable must be few.
+/// What no order ties together: words, or lines, or all that was stored.
+let private orderUnit (model: PersistencyModel) stored =
+    match model with
+    | PersistencyModel.X86 -> stored.At / 64L
+    | PersistencyModel.Eadr -> 0L
+    | _ -> stored.Word
+
+/// The sets of open stores, of those of one unit, that may be durable together.
+let private closedSets model (stored: StoredWord[]) (opened: int[]) =
+    let isClosed (isIn: int -> bool) =
+        opened
+        |> Array.forall (fun later ->
+            not (isIn later)
+            || Array.forall (fun earlier -> isIn earlier || not (isOrdered model stored[earlier] stored[later])) opened)
+
+    if opened.Length <= 16 then
+        seq { 0 .. (1 <<< opened.Length) - 1 }
+        |> Seq.map (fun subset ->
+            HashSet<int>(
+                opened
+                |> Seq.indexed
+                |> Seq.filter (fun (place, _) -> subset >>> place &&& 1 = 1)
+                |> Seq.map snd
+            ))
+        |> Seq.filter (fun durable -> isClosed durable.Contains)
+    else
+        // Single words in one order: the prefixes.
+        seq { 0 .. opened.Length }
+        |> Seq.map (fun count -> HashSet<int>(Array.truncate count opened))
+
+/// Whether a power failure once this many events have happened can leave this content.
 let canLeave model (image: byte[]) (events: PersistEvent[]) count (state: byte[]) =
     let stored = storedWords events count
     let sure = stored |> Array.map (isSure model events count)
-
     spreadSure model stored sure
-
-    let opened = [| 0 .. stored.Length - 1 |] |> Array.filter (fun i -> not sure[i])
-    let mostOpen = 18
-
-    if opened.Length > mostOpen then
-        failwithf "%d words are open" opened.Length
-
-    let byWord =
-        stored |> Array.indexed |> Array.groupBy (fun (_, stored) -> stored.Word)
-
-    let touched = HashSet<int64>(Seq.map fst byWord)
+    let indices = [| 0 .. stored.Length - 1 |]
+    let touched = HashSet<int64>(stored |> Seq.map (fun stored -> stored.Word))
 
     let isUntouched =
         Seq.forall (fun i -> touched.Contains(int64 i / 8L) || state[i] = image[i]) (seq { 0 .. image.Length - 1 })
 
-    let leaves subset =
-        let isIn i =
-            sure[i] || (let place = Array.IndexOf(opened, i) in subset >>> place &&& 1 = 1)
+    let holds (isIn: int -> bool) (word: int64, chain: int[]) =
+        let at = int word * 8
+        let bytes = Array.sub image at (min 8 (image.Length - at))
+        let last = chain |> Array.tryFindIndexBack isIn
 
-        let isClosed =
-            opened
-            |> Array.forall (fun later ->
-                not (isIn later)
-                || Seq.forall
-                    (fun earlier -> isIn earlier || not (isOrdered model stored[earlier] stored[later]))
-                    (seq { 0 .. later - 1 }))
+        for i in Array.truncate (Option.defaultValue -1 last + 1) chain do
+            stored[i].Bytes.CopyTo(bytes, int stored[i].At - at)
 
-        isClosed
-        && byWord
-           |> Array.forall (fun (word, chain) ->
-               let at = int word * 8
-               let bytes = Array.sub image at (min 8 (image.Length - at))
-               let last = chain |> Array.tryFindIndexBack (fun (i, _) -> isIn i)
+        ReadOnlySpan(bytes).SequenceEqual(ReadOnlySpan(state, at, bytes.Length))
 
-               for _, piece in Array.truncate (Option.defaultValue -1 last + 1) chain do
-                   piece.Bytes.CopyTo(bytes, int piece.At - at)
+    let isPossible (unit: int[]) =
+        let chains = unit |> Array.groupBy (fun i -> stored[i].Word)
+        let opened = unit |> Array.filter (fun i -> not sure[i])
 
-               ReadOnlySpan(bytes).SequenceEqual(ReadOnlySpan(state, at, bytes.Length)))
+        closedSets model stored opened
+        |> Seq.exists (fun durable -> Array.forall (holds (fun i -> sure[i] || durable.Contains i)) chains)
 
-    isUntouched && Seq.exists leaves (seq { 0 .. (1 <<< opened.Length) - 1 })
+    isUntouched
+    && indices
+       |> Array.groupBy (fun i -> orderUnit model stored[i])
+       |> Array.forall (snd >> isPossible)
