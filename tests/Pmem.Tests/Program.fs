@@ -12,6 +12,9 @@ let private tests =
         PlatformTests.tests
         StubTests.tests
         ExecutorTests.tests
+        PagePersisterTests.tests
+        LifetimeTests.tests
+        ReferenceTests.tests
         MappingTests.tests
         FaultTests.tests
         EnvironmentTests.tests
@@ -42,6 +45,8 @@ let private tests =
         PersistLintTests.tests
         PictureTests.tests
         SimulatedMemoryTests.tests
+        DurabilityTests.tests
+        LawTests.tests
         TraceTextTests.tests
         Dax.tests
         Interop.tests
