@@ -39,6 +39,10 @@ let private tests =
         CrashBugTests.tests
         CrashReportTests.tests
         CrashExplorationTests.tests
+        CrashOracleTests.tests
+        CrashGuardTests.tests
+        CrashDepthTests.tests
+        CrashStructureTests.tests
         PersistLintTests.tests
         PictureTests.tests
         SimulatedMemoryTests.tests

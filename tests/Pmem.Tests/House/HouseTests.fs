@@ -18,9 +18,6 @@ let private known: (string * string) list =
                 "no function is over 50 lines", [ "tests/Pmem.Tests/LibPmem/LibPmemTests.fs" ]
                 "rounding and bounds are in Ranges only",
                 [
-                    "src/Pmem.Core.Fs/Checking/PersistLint.fs"
-                    "src/Pmem.Core.Fs/Persistency/Durability.fs"
-                    "src/Pmem.Core.Fs/Persistency/SimulatedMemory.fs"
                     "src/Pmem.CSharp/LibPmem/LibPmem.cs"
                 ]
                 "only the kernel decides about paths", [ "src/Pmem.CSharp/Linux/Sysfs.cs" ]
