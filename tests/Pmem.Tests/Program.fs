@@ -23,6 +23,7 @@ let private tests =
         TrackerTests.tests
         CreationTests.tests
         SampleTests.tests
+        StructureTests.tests
         CopyPlanTests.tests
         CopyTests.tests
         CopyRefusalTests.tests
