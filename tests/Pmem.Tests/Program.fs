@@ -13,6 +13,7 @@ let private tests =
         StubTests.tests
         ExecutorTests.tests
         PagePersisterTests.tests
+        FailingDeviceTests.tests
         LifetimeTests.tests
         ReferenceTests.tests
         MappingTests.tests
@@ -22,6 +23,7 @@ let private tests =
         TrackerTests.tests
         CreationTests.tests
         SampleTests.tests
+        StructureTests.tests
         CopyPlanTests.tests
         CopyTests.tests
         CopyRefusalTests.tests
