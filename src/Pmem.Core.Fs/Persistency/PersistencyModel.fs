@@ -46,7 +46,8 @@ type PersistencyModel =
     /// stores may overtake them, and still need the fence; a write-back is none.</summary>
     | Eadr
     /// <summary>A file in the page cache: as Relaxed, with pages of 4096 bytes for lines and msync for flush and drain.
-    /// Write-backs and fences mean nothing.</summary>
+    /// Write-backs and fences mean nothing. The first msync that fails ends all promises: the model has only those that
+    /// succeed.</summary>
     | PageCache
     /// <summary>As X86, but only the stores to one aligned 8-byte word have an order.</summary>
     /// <remarks>What the published axiomatic models promise, and what a compiler that reorders plain stores or an Arm64
