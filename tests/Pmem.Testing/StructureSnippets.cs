@@ -4,7 +4,7 @@ using Pmem;
 
 namespace Structures;
 
-/// <summary>The C# of docs/structures.md, compiled and run. A test holds each block of it against this file.</summary>
+/// <summary>The C# of docs/properties.md, compiled and run. A test holds each block of it against this file.</summary>
 public static class CSharp
 {
     public static DurableStructure<byte, ImmutableList<long>> Log { get; } = new(

@@ -12,6 +12,10 @@ let private tests =
         PlatformTests.tests
         StubTests.tests
         ExecutorTests.tests
+        PagePersisterTests.tests
+        FailingDeviceTests.tests
+        LifetimeTests.tests
+        ReferenceTests.tests
         MappingTests.tests
         FaultTests.tests
         EnvironmentTests.tests
@@ -19,6 +23,7 @@ let private tests =
         TrackerTests.tests
         CreationTests.tests
         SampleTests.tests
+        StructureTests.tests
         CopyPlanTests.tests
         CopyTests.tests
         CopyRefusalTests.tests

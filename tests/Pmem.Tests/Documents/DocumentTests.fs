@@ -112,11 +112,11 @@ let tests =
                     [
                         "README.md", "csharp", [ "using Pmem" ], "tests/Pmem.Testing/Snippets.cs"
                         "README.md", "fsharp", [ "open Pmem" ], "tests/Pmem.Tests/Documents/Snippets.fs"
-                        "docs/structures.md",
+                        "docs/properties.md",
                         "csharp",
                         [ "using System.Collections.Immutable"; "using FsCheck"; "using Pmem" ],
                         "tests/Pmem.Testing/StructureSnippets.cs"
-                        "docs/structures.md",
+                        "docs/properties.md",
                         "fsharp",
                         [ "open System.IO"; "open FsCheck"; "open Pmem" ],
                         "tests/Pmem.Tests/Documents/StructureSnippets.fs"
@@ -164,7 +164,7 @@ let tests =
                         "", "README.md"
                         "docs", "architecture.md"
                         "docs", "testing.md"
-                        "docs", "structures.md"
+                        "docs", "properties.md"
                     ] do
                     let document = Path.Combine(folder, name)
 
@@ -182,7 +182,7 @@ let tests =
                         for name in Text.RegularExpressions.Regex.Matches(line, @"`([\w/]*/)?(\w+\.(fs|cs))`") do
                             Expect.contains sources name.Groups[2].Value document)
 
-            testCase "the snippets of docs/structures.md do what it says" (fun () ->
+            testCase "the snippets of docs/properties.md do what it says" (fun () ->
                 Structures.FSharp.check ()
                 Structures.CSharp.CheckLog()
 

@@ -1,4 +1,4 @@
-/// The F# of docs/structures.md, compiled and run. A test holds each block of it against this file.
+/// The F# of docs/properties.md, compiled and run. A test holds each block of it against this file.
 module Structures.FSharp
 
 open System.IO
