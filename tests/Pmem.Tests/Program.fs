@@ -30,6 +30,7 @@ let private tests =
         Litmus.tests
         CrashStatesTests.tests
         PersistProgramTests.tests
+        JournalTests.tests
         ProgramLawTests.tests
         ProgramSyntaxTests.tests
         CrashCheckTests.tests
