@@ -18,6 +18,8 @@ let private tests =
         LibPmemTests.tests
         TrackerTests.tests
         CreationTests.tests
+        PlacementTests.tests
+        DropInTests.tests
         PartsTests.tests
         InjectionTests.tests
         SampleTests.tests

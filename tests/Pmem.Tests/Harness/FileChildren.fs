@@ -97,6 +97,22 @@ let traced (path: string) =
         Posix.Mark "<end>"
         printfn "%s; %s: %s" stage (e.GetType().Name) e.Message
 
+/// Where two mappings lie, of 4 MiB and 64 KiB.
+let twoAddresses (path: string) =
+    use first = PmemMapping.Create(path, 4L <<< 20, PmemCreateOptions(Sparse = true))
+    use second = PmemMapping.Create(path + "2", LengthBytes)
+
+    let address (map: PmemMapping) =
+        int64 (NativeInterop.NativePtr.toNativeInt map.Pointer)
+
+    printfn "0x%x 0x%x" (address first) (address second)
+
+/// Whether one byte, and none, are persistent memory by libpmem's function.
+let isPmem (path: string) =
+    use map = PmemMapping.Create(path, LengthBytes)
+    let address = NativeInterop.NativePtr.toVoidPtr map.Pointer
+    printfn "%O %O" (LibPmem.IsPmem(address, 1un)) (LibPmem.IsPmem(address, 0un))
+
 /// A file longer than the process may make.
 let limited (path: string) =
     Posix.LimitFileSize 8192L

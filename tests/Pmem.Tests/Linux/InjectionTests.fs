@@ -12,7 +12,9 @@ let private calls =
     "openat,statx,fstatfs,fallocate,ftruncate,pwrite64,fsync,syncfs,linkat,unlinkat,readlinkat,fcntl,mmap,munmap,madvise,msync"
 
 let private strace (log: string) (inject: string list) (path: string) =
-    let options = [ "-f"; "-o"; log; "-e"; $"trace={calls},write" ]
+    // Without it the JIT compiler maps and unmaps for each method, and what is injected there is not ours.
+    let quiet = "DOTNET_EnableWriteXorExecute=0"
+    let options = [ "-f"; "-E"; quiet; "-o"; log; "-e"; $"trace={calls},write" ]
     let assembly = Path.Combine(AppContext.BaseDirectory, "Pmem.Tests.dll")
     let program = [ Child.dotnet; assembly; "--child"; "traced"; path ]
     Child.command "strace" (options @ inject @ program)
