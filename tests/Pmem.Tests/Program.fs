@@ -12,6 +12,9 @@ let private tests =
         PlatformTests.tests
         StubTests.tests
         ExecutorTests.tests
+        PagePersisterTests.tests
+        LifetimeTests.tests
+        ReferenceTests.tests
         MappingTests.tests
         FaultTests.tests
         EnvironmentTests.tests
@@ -23,6 +26,7 @@ let private tests =
         PartsTests.tests
         InjectionTests.tests
         SampleTests.tests
+        StructureTests.tests
         CopyPlanTests.tests
         CopyTests.tests
         CopyRefusalTests.tests
@@ -42,6 +46,8 @@ let private tests =
         PersistLintTests.tests
         PictureTests.tests
         SimulatedMemoryTests.tests
+        DurabilityTests.tests
+        LawTests.tests
         TraceTextTests.tests
         Dax.tests
         Interop.tests
