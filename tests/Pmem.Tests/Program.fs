@@ -22,6 +22,10 @@ let private tests =
         LibPmemTests.tests
         TrackerTests.tests
         CreationTests.tests
+        PlacementTests.tests
+        DropInTests.tests
+        PartsTests.tests
+        InjectionTests.tests
         SampleTests.tests
         StructureTests.tests
         CopyPlanTests.tests
