@@ -37,6 +37,7 @@ let private tests =
         PictureTests.tests
         SimulatedMemoryTests.tests
         TraceTextTests.tests
+        ToolTests.tests
         Dax.tests
         Interop.tests
         PowerCut.tests
