@@ -28,7 +28,7 @@ let private copy (sourcePath: string) (targetPath: string) =
 
     // Exclusive: a file that is there is never overwritten, so what a failure leaves behind is ours to remove.
     use target =
-        PmemMapping.Create(targetPath, source.Length, PmemMapOptions(Exclusive = true))
+        PmemMapping.Create(targetPath, source.Length, PmemCreateOptions(Exclusive = true))
 
     try
         copyBlocks source target

@@ -18,7 +18,7 @@ try
     int length = source.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false);
 
     // Exclusive: a file that is there is never overwritten, so what a failure leaves behind is ours to remove.
-    using PmemMapping target = PmemMapping.Create(targetPath, length, new PmemMapOptions { Exclusive = true });
+    using PmemMapping target = PmemMapping.Create(targetPath, length, new PmemCreateOptions { Exclusive = true });
     try
     {
         // One durable copy, as pmem_memcpy_persist: when it returns, the bytes survive. On persistent memory it goes past

@@ -15,7 +15,7 @@ public sealed unsafe class GuardedMemory : IDisposable
         int page = Environment.SystemPageSize;
         Length = (lengthBytes + page - 1) / page * page;
         _reservedBytes = (nuint)(Length + 2 * page);
-        _reserved = SysMman.Map(0, _reservedBytes, SysMman.ProtNone, SysMman.MapPrivate | SysMman.MapAnonymous, -1, 0);
+        _reserved = SysMman.MapAnonymous(_reservedBytes, SysMman.ProtNone);
         if (_reserved == 0) throw new IOException("no memory");
         Address = _reserved + page;
         if (SysMman.Protect(Address, (nuint)Length, SysMman.ProtRead | SysMman.ProtWrite) != 0) throw new IOException("mprotect");

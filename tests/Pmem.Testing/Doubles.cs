@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using Pmem.Linux;
 
 namespace Pmem.Testing;
@@ -9,7 +10,7 @@ internal static class Doubles
     public static (PmemMapping Mapping, RecordingMachine Machine) Map(
         string path, long lengthBytes, Platform platform, MappingKind kind, string? sysfsRoot = null, Machine? inner = null)
     {
-        MappedFile real = FileMapper.Create(path, lengthBytes, new PmemMapOptions());
+        MappedFile real = FileMapper.Map(PmemCreateOptions.Default.ForPath(path, lengthBytes));
         var facts = new MappingFacts(path, real.Info.Facts.FileRange, kind, false, DomainOf(platform), platform);
         MappingInfo decided = MappingInfo.Decide(facts).ValueOrThrow(path);
         var machine = new RecordingMachine(platform, inner) { BaseAddress = real.Address };
@@ -22,9 +23,7 @@ internal static class Doubles
     {
         // Aligned to the largest page that a platform of the tests has.
         const int alignment = 65536;
-        nint reserved = SysMman.Map(
-            0, (nuint)lengthBytes + alignment, SysMman.ProtRead | SysMman.ProtWrite,
-            SysMman.MapPrivate | SysMman.MapAnonymous, -1, 0);
+        nint reserved = SysMman.MapAnonymous((nuint)lengthBytes + alignment, SysMman.ProtRead | SysMman.ProtWrite);
         if (reserved == 0) throw new IOException("no memory");
         nint address = (reserved + alignment - 1) / alignment * alignment;
         var facts = new MappingFacts("memory", new ByteRange(0, lengthBytes), kind, false, DomainOf(platform), platform);
@@ -39,16 +38,15 @@ internal static class Doubles
 
     /// <summary>What the region's deep_flush below a made-up sysfs says.</summary>
     public static DeepFlushState DeepFlushState(string sysfsRoot, uint major, uint minor, bool isBlockDevice) =>
-        Sysfs.DeepFlushStateOf(new Sysfs(sysfsRoot).RegionOf(new SysStat.Device(major, minor), isBlockDevice));
+        Sysfs.DeepFlushStateOf(new Sysfs(sysfsRoot).RegionOf(new DeviceNumber(major, minor), isBlockDevice));
 
     public static IReadOnlyList<string> PersistenceDomains(string sysfsRoot) => new Sysfs(sysfsRoot).PersistenceDomains();
 
     /// <summary>The device number that holds a file, as in 254:0.</summary>
     public static string DeviceOf(string path)
     {
-        int fd = Fcntl.Open(path, Fcntl.ReadOnly);
-        int result = SysStat.Get(fd, out SysStat.FileStatus status);
-        Fcntl.Close(fd);
+        using SafeFileHandle file = File.OpenHandle(path);
+        int result = SysStat.Get(file, out SysStat.FileStatus status);
         return result == 0 ? status.Holder.ToString() : throw new IOException($"statx: {result}");
     }
 }

@@ -18,9 +18,9 @@ internal sealed class Observed : IDisposable
 
     public nint Address { get; }
 
-    public static Observed Create(string path, long lengthBytes) => new(FileMapper.Create(path, lengthBytes, new PmemMapOptions()));
+    public static Observed Create(string path, long lengthBytes) => new(FileMapper.Map(PmemCreateOptions.Default.ForPath(path, lengthBytes)));
 
-    public static Observed Open(string path) => new(FileMapper.Open(path, new PmemMapOptions()));
+    public static Observed Open(string path) => new(FileMapper.Map(PmemOpenOptions.Default.For(new FileRequest(path))));
 
     /// <summary>What was executed since the last call.</summary>
     public IReadOnlyList<Instruction> Take() => _recorder.Take();

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Pmem.Testing;
 
@@ -31,6 +32,49 @@ public static partial class Posix
         byte[] bytes = System.Text.Encoding.ASCII.GetBytes(text);
         _ = write(2, bytes, (nuint)bytes.Length);
     }
+
+    /// <summary>How many pages of a mapping are in memory.</summary>
+    public static unsafe int ResidentPages(nint address, nuint lengthBytes)
+    {
+        int page = Environment.SystemPageSize;
+        byte[] pages = new byte[((int)lengthBytes + page - 1) / page];
+        fixed (byte* first = pages)
+            if (mincore(address, lengthBytes, first) != 0) throw new IOException(Marshal.GetLastPInvokeErrorMessage());
+        return pages.Count(state => (state & 1) != 0);
+    }
+
+    /// <summary>The page faults of this thread that needed no disk: getrusage(2), ru_minflt.</summary>
+    public static unsafe long PageFaults()
+    {
+        const int thisThread = 1;
+        long* usage = stackalloc long[18];
+        return getrusage(thisThread, usage) == 0 ? usage[8] : throw new IOException(Marshal.GetLastPInvokeErrorMessage());
+    }
+
+    /// <summary>Takes a write lease: whoever opens the file now waits. The signal that says so is ignored.</summary>
+    public static void TakeLease(SafeFileHandle file)
+    {
+        if (fcntl(file, SetSignal, 23) != 0 || fcntl(file, SetLease, 1) != 0)
+            throw new IOException(Marshal.GetLastPInvokeErrorMessage());
+    }
+
+    /// <summary>Gives it up.</summary>
+    public static void ReleaseLease(SafeFileHandle file)
+    {
+        if (fcntl(file, SetLease, 2) != 0) throw new IOException(Marshal.GetLastPInvokeErrorMessage());
+    }
+
+    private const int SetSignal = 10;
+    private const int SetLease = 1024;
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int fcntl(SafeFileHandle file, int command, int argument);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static unsafe partial int mincore(nint address, nuint length, byte* pages);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static unsafe partial int getrusage(int who, long* usage);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int setgroups(nuint count, nint list);

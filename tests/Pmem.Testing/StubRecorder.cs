@@ -14,7 +14,7 @@ internal sealed unsafe class StubRecorder : IDisposable
     public StubRecorder()
     {
         // The first word of the buffer points to where the next pair goes.
-        _buffer = SysMman.Map(0, BufferBytes, SysMman.ProtRead | SysMman.ProtWrite, SysMman.MapPrivate | SysMman.MapAnonymous, -1, 0);
+        _buffer = SysMman.MapAnonymous(BufferBytes, SysMman.ProtRead | SysMman.ProtWrite);
         *(nint*)_buffer = _buffer + sizeof(nint);
         nint[] stubs = ExecutablePage.TryPlace(Code(isFenced: 0), Code(isFenced: 1)) ?? throw new PmemException("no executable memory");
         Machine = StubMachine.Over(stubs[0], stubs[1], FenceKind.Sfence);

@@ -17,6 +17,7 @@ let private tests =
         EnvironmentTests.tests
         LibPmemTests.tests
         TrackerTests.tests
+        CreationTests.tests
         SampleTests.tests
         CopyPlanTests.tests
         CopyTests.tests
@@ -27,6 +28,7 @@ let private tests =
         Litmus.tests
         CrashStatesTests.tests
         PersistProgramTests.tests
+        JournalTests.tests
         ProgramLawTests.tests
         ProgramSyntaxTests.tests
         CrashCheckTests.tests

@@ -3,16 +3,19 @@ namespace Pmem;
 /// <content>The copying half of libpmem.</content>
 public static unsafe partial class LibPmem
 {
-    private static readonly Lazy<Copier> Copying = new(MakeCopier);
+    private static readonly Lazy<Copier> Copying = new(() => CopierOf(PmemPlatform.CurrentMachine));
 
     /// <summary><c>pmem_memmove</c>: copies bytes, which may overlap, and makes them durable as the flags say.</summary>
     /// <returns>The destination.</returns>
-    /// <exception cref="ArgumentException">Flags exclude each other (in C: undefined behaviour).</exception>
+    /// <remarks>
+    /// Of flags that exclude each other libpmem takes one, and ignores those that it does not know; so does this.
+    /// <see cref="PmemMapping"/> refuses both.
+    /// </remarks>
     /// <exception cref="PmemException">There is no write-back here, and msync failed instead.</exception>
     public static byte* MemMove(void* destination, void* source, nuint length, PmemCopyOptions flags)
     {
-        Copier copier = Copying.Value;
-        CopyPlan plan = copier.PlanOf(flags);
+        Copier copier = t_copier ?? Copying.Value;
+        CopyPlan plan = copier.PlanOf(Resolved(flags));
         // SAFETY: as in C, both addresses are the caller's responsibility.
         copier.Move((byte*)destination, (byte*)source, length, plan);
         if (plan.SyncsPages) SyncCopied(destination, length);
@@ -28,8 +31,8 @@ public static unsafe partial class LibPmem
     /// <inheritdoc cref="MemMove"/>
     public static byte* MemSet(void* destination, int value, nuint length, PmemCopyOptions flags)
     {
-        Copier copier = Copying.Value;
-        CopyPlan plan = copier.PlanOf(flags);
+        Copier copier = t_copier ?? Copying.Value;
+        CopyPlan plan = copier.PlanOf(Resolved(flags));
         // SAFETY: as in C, the address is the caller's responsibility.
         copier.Fill((byte*)destination, (byte)value, length, plan);
         if (plan.SyncsPages) SyncCopied(destination, length);
@@ -67,11 +70,24 @@ public static unsafe partial class LibPmem
         MemSet(destination, value, length, PmemCopyOptions.NoDrain);
 
     /// <summary>As in C, every address is taken for persistent memory; in which region it lies is not asked.</summary>
-    private static Copier MakeCopier()
+    private static Copier CopierOf(Machine machine)
     {
         Platform platform = PmemPlatform.Current;
         StoreGranularity granularity = platform.ElidesFlush("") ? StoreGranularity.Byte : StoreGranularity.CacheLine;
-        return new Copier(PmemPlatform.CurrentMachine, platform, granularity);
+        return new Copier(machine, platform, granularity);
+    }
+
+    /// <summary>
+    /// No flush goes before non-temporal, and that before temporal: PMDK 1.12, src/libpmem2/x86_64/init.c, memmove_nodrain.
+    /// </summary>
+    private static PmemCopyOptions Resolved(PmemCopyOptions flags)
+    {
+        const PmemCopyOptions pastCache = PmemCopyOptions.NonTemporal | PmemCopyOptions.WriteCombining;
+        const PmemCopyOptions throughCache = PmemCopyOptions.Temporal | PmemCopyOptions.WriteBack;
+        PmemCopyOptions waiting = flags & (PmemCopyOptions.NoDrain | PmemCopyOptions.NoFlush);
+        if (waiting.HasFlag(PmemCopyOptions.NoFlush)) return waiting;
+        PmemCopyOptions hint = flags & ((flags & pastCache) != 0 ? pastCache : throughCache);
+        return waiting | hint;
     }
 
     private static void SyncCopied(void* destination, nuint length)

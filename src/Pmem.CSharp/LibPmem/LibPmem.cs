@@ -17,6 +17,15 @@ public static unsafe partial class LibPmem
     private const int MinorVersion = 1;
 
     [ThreadStatic] private static string? t_error;
+    [ThreadStatic] private static Machine? t_machine;
+    [ThreadStatic] private static Copier? t_copier;
+
+    /// <summary>What executes. A test can have the calls of its thread executed by another.</summary>
+    internal static Machine Machine
+    {
+        get => t_machine ?? PmemPlatform.CurrentMachine;
+        set => (t_machine, t_copier) = (value, CopierOf(value));
+    }
 
     /// <summary><c>pmem_map_file</c>: maps a file; null where it fails.</summary>
     /// <param name="path">The file, the DAX device, or for a temporary file the directory.</param>
@@ -30,32 +39,35 @@ public static unsafe partial class LibPmem
         (mappedLength, isPmem) = (0, false);
         try
         {
-            MappedFile file = Map(path, length, flags, mode);
+            MappedFile file = FileMapper.Map(RequestFor(path, length, flags, mode));
             (mappedLength, isPmem) = ((nuint)file.LengthBytes, file.IsPmem);
             return (byte*)file.Address;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            Fail(ErrorNumberOf(e), e.Message);
+            Fail(Failures.ErrnoOf(e), e.Message);
             return null;
         }
     }
 
-    /// <summary><c>pmem_unmap</c>: unmaps the pages of a range; 0, or -1 where it fails.</summary>
+    /// <summary><c>pmem_unmap</c>: unmaps the pages of a range; 0, or -1 where it fails, and then the range is as it was.</summary>
     public static int Unmap(byte* address, nuint length)
     {
-        nint page = Environment.SystemPageSize - 1;
-        nint pages = (nint)((length + (nuint)page) & ~(nuint)page);
-        RangeTracker.Remove((nint)address, pages);
-        return SysMman.Unmap((nint)address, length) == 0 ? 0 : Fail(Marshal.GetLastPInvokeError(), "munmap");
+        nint start = (nint)address, page = Environment.SystemPageSize - 1;
+        MappedFile? whole = RangeTracker.FileOf(start, (nint)length);
+        int error = whole is not null && whole.Address == start && whole.LengthBytes == (nint)length
+            ? whole.Unmap()
+            : RangeTracker.Unmap(start, ((nint)length + page) & ~page);
+        return error == 0 ? 0 : Fail(error, "munmap");
     }
 
     /// <summary>
     /// <c>pmem_is_pmem</c>: whether every byte of the range lies in live mappings of persistent memory, made here or by
-    /// <see cref="PmemMapping"/>. PMEM_IS_PMEM_FORCE overrides it.
+    /// <see cref="PmemMapping"/>. PMEM_IS_PMEM_FORCE overrides it; no byte is never persistent memory.
     /// </summary>
     public static bool IsPmem(void* address, nuint length)
     {
+        if (length == 0) return false;
         Setting force = PmemPlatform.Current.Environment.IsPmemForce;
         if (!force.IsUnset) return force.IsOn;
         return length <= (nuint)nint.MaxValue && RangeTracker.Covers((nint)address, (nint)length);
@@ -74,7 +86,7 @@ public static unsafe partial class LibPmem
         if (length == 0) return 0;
         nuint page = (nuint)Environment.SystemPageSize - 1;
         nuint start = (nuint)address & ~page;
-        int error = SysMman.Sync((nint)start, (((nuint)address + length + page) & ~page) - start);
+        int error = Machine.SyncPages((nint)start, (nint)(((nuint)address + length + page) & ~page));
         return error == 0 ? 0 : Fail(error, "msync");
     }
 
@@ -99,7 +111,7 @@ public static unsafe partial class LibPmem
     }
 
     /// <summary><c>pmem_drain</c>: waits until what was flushed is durable.</summary>
-    public static void Drain() => PmemPlatform.CurrentMachine.Fence();
+    public static void Drain() => Machine.Fence();
 
     /// <summary><c>pmem_deep_flush</c>: as <see cref="Flush"/>, but never left out.</summary>
     public static void DeepFlush(void* address, nuint length)
@@ -113,7 +125,7 @@ public static unsafe partial class LibPmem
             return;
         }
         nuint line = (nuint)platform.LineSizeBytes - 1;
-        PmemPlatform.CurrentMachine.WriteBack((nint)((nuint)address & ~line), (nint)(((nuint)address + length + line) & ~line));
+        Machine.WriteBack((nint)((nuint)address & ~line), (nint)(((nuint)address + length + line) & ~line));
     }
 
     /// <summary>
@@ -124,17 +136,22 @@ public static unsafe partial class LibPmem
     {
         if (length == 0) return 0;
         Drain();
-        if (RangeTracker.FileOf((nint)address, (nint)length) is not MappedFile file) return Msync(address, length);
         nint page = Environment.SystemPageSize - 1;
-        nint end = ((nint)address + (nint)length + page) & ~page;
+        nint start = (nint)address & ~page, end = ((nint)address + (nint)length + page) & ~page;
         try
         {
-            int error = file.DeepDrain((nint)address & ~page, end, PmemPlatform.CurrentMachine, Sysfs.Machine);
-            return error == 0 ? 0 : Fail(error, "msync");
+            while (start < end)
+            {
+                MappedFile? file = RangeTracker.PieceAt(start, end, out nint next);
+                int error = file is null ? Machine.SyncPages(start, next) : file.DeepDrain(start, next, Machine, Sysfs.Machine);
+                if (error != 0) return Fail(error, file is { Kind.IsPageCache: false } ? "deep flush" : "msync");
+                start = next;
+            }
+            return 0;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return Fail(ErrorNumberOf(e), e.Message);
+            return Fail(Failures.ErrnoOf(e), e.Message);
         }
     }
 
@@ -151,45 +168,48 @@ public static unsafe partial class LibPmem
     /// <summary><c>pmem_has_hw_drain</c>: whether there is a drain instruction of its own; no known machine has one.</summary>
     public static bool HasHwDrain() => PmemPlatform.Current.HasHardwareDrain;
 
-    /// <summary><c>pmem_check_version</c>: null where this version (1.1) will do; else the reason why not.</summary>
-    public static string? CheckVersion(uint majorRequired, uint minorRequired) =>
-        majorRequired != MajorVersion ? $"libpmem major version mismatch (need {majorRequired}, found {MajorVersion})"
-        : minorRequired > MinorVersion ? $"libpmem minor version mismatch (need {minorRequired}, found {MinorVersion})"
-        : null;
+    /// <summary>
+    /// <c>pmem_check_version</c>: null where this version (1.1) will do; else the reason why not, which is then
+    /// <see cref="ErrorMessage"/> too.
+    /// </summary>
+    public static string? CheckVersion(uint majorRequired, uint minorRequired)
+    {
+        if (majorRequired != MajorVersion)
+            return t_error = $"libpmem major version mismatch (need {majorRequired}, found {MajorVersion})";
+        return minorRequired <= MinorVersion
+            ? null
+            : t_error = $"libpmem minor version mismatch (need {minorRequired}, found {MinorVersion})";
+    }
 
     /// <summary><c>pmem_errormsg</c>: what the last function that failed on this thread had to say; empty before.</summary>
     public static string ErrorMessage() => t_error ?? "";
 
-    private static MappedFile Map(string path, nuint length, PmemFileModes flags, int mode)
+    private static MapRequest RequestFor(string path, nuint length, PmemFileModes flags, int mode)
     {
-        const PmemFileModes known = PmemFileModes.Create | PmemFileModes.Exclusive | PmemFileModes.Sparse | PmemFileModes.Temporary;
+        const PmemFileModes ofDevice = PmemFileModes.Create | PmemFileModes.Sparse;
+        const PmemFileModes known = ofDevice | PmemFileModes.Exclusive | PmemFileModes.Temporary;
         if ((flags & ~known) != 0) throw new ArgumentException($"The flags {flags} are not all known.");
+        if (path.Length == 0) throw Failures.OfErrno(Errno.ENOENT, path, "open");
         path = PmemMapping.Checked(path);
-        if (!flags.HasFlag(PmemFileModes.Create))
-        {
-            if (flags.HasFlag(PmemFileModes.Temporary)) throw new ArgumentException("Temporary needs Create.");
-            if (length != 0) throw new ArgumentException("Without Create the length must be 0.");
-            return FileMapper.Open(path, PmemMapOptions.Default);
-        }
         long lengthBytes = length <= long.MaxValue ? (long)length : throw new ArgumentException("The length is over 2^63 - 1.");
-        var options = new PmemMapOptions
+        if (FileOpener.IsDaxDevice(path))
         {
-            Exclusive = flags.HasFlag(PmemFileModes.Exclusive),
-            Sparse = flags.HasFlag(PmemFileModes.Sparse),
-            UnixFileMode = (UnixFileMode)(mode & 0xFFF),
+            if ((flags & ~ofDevice) != 0) throw new ArgumentException($"The flags {flags & ~ofDevice} mean nothing for a DAX device.");
+            return new MapRequest(new FileRequest(path) { New = new NewFile(lengthBytes) });
+        }
+        bool isCreated = flags.HasFlag(PmemFileModes.Create), isTemporary = flags.HasFlag(PmemFileModes.Temporary);
+        if (isTemporary && !isCreated) throw new ArgumentException("Temporary needs Create.");
+        if (lengthBytes != 0 && !isCreated) throw new ArgumentException("Without Create the length must be 0.");
+        var made = new NewFile(lengthBytes)
+        {
+            IsExclusive = flags.HasFlag(PmemFileModes.Exclusive),
+            IsTemporary = isTemporary,
+            IsSparse = flags.HasFlag(PmemFileModes.Sparse),
+            Longer = Longer.CutBelowMappings,
+            Mode = (UnixFileMode)(mode & 0xFFF),
         };
-        return flags.HasFlag(PmemFileModes.Temporary)
-            ? FileMapper.CreateTemporary(path, lengthBytes, options)
-            : FileMapper.Create(path, lengthBytes, options);
+        return new MapRequest(new FileRequest(path) { New = isCreated ? made : null });
     }
-
-    private static int ErrorNumberOf(Exception e) => e switch
-    {
-        PmemException { ErrorNumber: not 0 } known => known.ErrorNumber,
-        FileNotFoundException or DirectoryNotFoundException => Errno.ENOENT,
-        UnauthorizedAccessException => Errno.EACCES,
-        _ => Errno.EINVAL,
-    };
 
     private static int Fail(int errorNumber, string message)
     {

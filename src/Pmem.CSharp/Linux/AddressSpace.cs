@@ -1,9 +1,11 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Pmem.Linux;
 
 /// <summary>Mapping an open file at a good address.</summary>
-internal static class AddressSpace
+internal static unsafe class AddressSpace
 {
     /// <summary>A random slot of this many is chosen, besides the randomisation that the kernel does.</summary>
     private const int RandomSlots = 16;
@@ -14,46 +16,105 @@ internal static class AddressSpace
     /// was mapped there, and by the second attempt the hole can be another thread's memory. A race that is lost costs the
     /// alignment and nothing else.
     /// </remarks>
-    public static nint Map(int fd, ByteRange bytes, bool isReadOnly, bool isDevice, long alignment, long hint, out bool isSync, out int error)
+    public static nint Map(SafeFileHandle file, in MapPlan plan, bool isDevice, out bool isSync, out int error)
     {
-        int protection = isReadOnly ? SysMman.ProtRead : SysMman.ProtRead | SysMman.ProtWrite;
-        nuint length = (nuint)bytes.Length;
-        nint wanted = (nint)hint;
-        if (hint == 0 && alignment > Environment.SystemPageSize)
-            wanted = FindFree(length, (nuint)alignment, (nuint)bytes.Offset);
+        int protection = plan.IsReadOnly ? SysMman.ProtRead : SysMman.ProtRead | SysMman.ProtWrite;
+        nuint length = (nuint)plan.Bytes.Length;
+        nint wanted = AddressFor(plan);
 
         nint address = 0;
         error = Errno.EOPNOTSUPP;
         if (!isDevice)
         {
-            address = SysMman.Map(wanted, length, protection, SysMman.MapSharedValidate | SysMman.MapSync, fd, bytes.Offset);
+            address = SysMman.Map(wanted, length, protection, SysMman.MapSharedValidate | SysMman.MapSync, file, plan.Bytes.Offset);
             error = address == 0 ? Marshal.GetLastPInvokeError() : 0;
         }
         isSync = address != 0;
         if (error is Errno.EOPNOTSUPP or Errno.EINVAL)
         {
-            address = SysMman.Map(wanted, length, protection, SysMman.MapShared, fd, bytes.Offset);
+            address = SysMman.Map(wanted, length, protection, SysMman.MapShared, file, plan.Bytes.Offset);
             error = address == 0 ? Marshal.GetLastPInvokeError() : 0;
         }
         return address;
     }
 
     /// <summary>
+    /// Makes every page present, so that no later access faults: 0, or the error number; EFAULT is what would have been SIGBUS.
+    /// </summary>
+    public static int Populate(nint address, long lengthBytes, bool isReadOnly)
+    {
+        int error = SysMman.Populate(address, (nuint)lengthBytes, isReadOnly);
+        // A kernel before 5.14 does not know it, and special mappings refuse it.
+        if (error is not Errno.EINVAL) return error;
+        for (long offset = 0; offset < lengthBytes; offset += Environment.SystemPageSize) Touch((byte*)address + offset, isReadOnly);
+        return 0;
+    }
+
+    /// <summary>The first place with room at or above an address, in the list of /proc/self/maps; 0 where there is none.</summary>
+    /// <remarks>As libpmem(7) says of PMEM_MMAP_HINT; PMDK, src/common/mmap_posix.c, util_map_hint_unused.</remarks>
+    public static nint FirstUnused(IEnumerable<string> maps, in MapPlan plan)
+    {
+        long candidate = Placed(plan.Hint, plan);
+        foreach (string line in maps)
+        {
+            (long low, long high) = RangeOf(line);
+            if (low >= candidate && low - candidate >= plan.Bytes.Length) break;
+            if (high > candidate) candidate = Placed(high, plan);
+        }
+        return (nint)candidate;
+    }
+
+    private static nint AddressFor(in MapPlan plan)
+    {
+        if (plan.Hint != 0)
+        {
+            try { return FirstUnused(File.ReadLines("/proc/self/maps"), plan); }
+            catch (IOException) { return (nint)Placed(plan.Hint, plan); }
+        }
+        return plan.AlignmentBytes > Environment.SystemPageSize ? FindFree(plan) : 0;
+    }
+
+    /// <summary>
     /// A free address that lies in its huge page as the file offset does, in a random slot; 0 where there is not that much
     /// address space. It was free a moment ago: it is a hint.
     /// </summary>
-    private static nint FindFree(nuint length, nuint alignment, nuint offset)
+    private static nint FindFree(in MapPlan plan)
     {
-        nuint slot = (nuint)Random.Shared.Next(RandomSlots) * alignment;
-        nuint size = RoundUp(length, (nuint)Environment.SystemPageSize);
-        nuint reserve = size + alignment * (RandomSlots + 1);
-        if (reserve < size) return 0;
-        nint start = SysMman.Map(
-            0, reserve, SysMman.ProtNone, SysMman.MapPrivate | SysMman.MapAnonymous | SysMman.MapNoReserve, -1, 0);
+        long slot = Random.Shared.Next(RandomSlots) * plan.AlignmentBytes;
+        long reserve = WholeUnits(plan.Bytes.Length, Environment.SystemPageSize) + plan.AlignmentBytes * (RandomSlots + 2);
+        if (reserve < 0) return 0;
+        nint start = SysMman.MapAnonymous((nuint)reserve, SysMman.ProtNone, SysMman.MapNoReserve);
         if (start == 0) return 0;
-        _ = SysMman.Unmap(start, reserve);
-        return (nint)(RoundUp((nuint)start, alignment) + slot + offset % alignment);
+        _ = SysMman.Unmap(start, (nuint)reserve);
+        return (nint)(Placed(start, plan) + slot);
     }
 
-    private static nuint RoundUp(nuint value, nuint unit) => (value + unit - 1) / unit * unit;
+    /// <summary>The first address from here on that lies in its huge page as the file offset does.</summary>
+    private static long Placed(long address, in MapPlan plan)
+    {
+        long within = plan.Bytes.Offset - new ByteRange(plan.Bytes.Offset, 0).AlignOut(plan.AlignmentBytes).Offset;
+        return WholeUnits(Math.Max(0, address - within), plan.AlignmentBytes) + within;
+    }
+
+    /// <summary>A line of /proc/PID/maps begins with the range, in hexadecimal: proc(5).</summary>
+    private static (long Low, long High) RangeOf(string line)
+    {
+        int dash = line.IndexOf('-', StringComparison.Ordinal), end = line.IndexOf(' ', StringComparison.Ordinal);
+        return (Hex(line.AsSpan(0, dash)), Hex(line.AsSpan(dash + 1, end - dash - 1)));
+    }
+
+    /// <summary>The kernel's own page at the end (vsyscall) is beyond what is positive, and so beyond what can be mapped.</summary>
+    private static long Hex(ReadOnlySpan<char> digits) =>
+        long.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out long address) && address >= 0
+            ? address
+            : long.MaxValue;
+
+    private static void Touch(byte* page, bool isReadOnly)
+    {
+        // SAFETY: the page is mapped, and a change by nothing loses no store of others.
+        if (isReadOnly) _ = Volatile.Read(ref *page);
+        else _ = Interlocked.Or(ref *(int*)page, 0);
+    }
+
+    private static long WholeUnits(long lengthBytes, long unitBytes) => new ByteRange(0, lengthBytes).AlignOut(unitBytes).Length;
 }

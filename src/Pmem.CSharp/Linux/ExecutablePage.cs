@@ -13,7 +13,7 @@ internal static unsafe class ExecutablePage
     public static nint[]? TryPlace(params byte[][] functions)
     {
         nuint size = (nuint)Environment.SystemPageSize;
-        nint page = SysMman.Map(0, size, SysMman.ProtRead | SysMman.ProtWrite, SysMman.MapPrivate | SysMman.MapAnonymous, -1, 0);
+        nint page = SysMman.MapAnonymous(size, SysMman.ProtRead | SysMman.ProtWrite);
         if (page == 0) return null;
 
         var addresses = new nint[functions.Length];
@@ -23,7 +23,7 @@ internal static unsafe class ExecutablePage
             // SAFETY: the page is ours and writable; CopyTo checks that the function fits in what is left of it.
             functions[i].CopyTo(new Span<byte>((byte*)page, (int)size)[next..]);
             addresses[i] = page + next;
-            next = (next + functions[i].Length + FunctionAlignment - 1) / FunctionAlignment * FunctionAlignment;
+            next = (int)new ByteRange(0, next + functions[i].Length).AlignOut(FunctionAlignment).Length;
         }
 
         if (SysMman.Protect(page, size, SysMman.ProtRead | SysMman.ProtExec) == 0) return addresses;

@@ -1,9 +1,20 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Pmem.Linux;
 
-/// <summary>fcntl.h and the unistd.h calls on a descriptor. Every call returns 0 or a descriptor, or minus the error number.</summary>
-/// <remarks>Flag values: Linux uapi, asm-generic/fcntl.h (x86-64; Arm64 differs in O_DIRECTORY and O_NOFOLLOW).</remarks>
+//  fact                                                             source
+//  ---------------------------------------------------------------  ------------------------------------------
+//  the values of the flags; O_DIRECTORY and O_NOFOLLOW differ        Linux uapi, asm-generic/fcntl.h;
+//  between x86-64 and Arm64                                         arch/arm64/include/uapi/asm/fcntl.h
+//  fallocate(2) never changes a byte that is there and never
+//  shortens; posix_fallocate(3) is emulated by writes where the
+//  file system lacks it, over what others store meanwhile           fallocate(2); posix_fallocate(3), NOTES
+//  a write lease is granted only where nobody else has the file
+//  open or mapped, and then holds off who opens it                  fcntl(2), Leases; Linux, fs/locks.c
+//  a lock of an open file description goes with it, also by a kill   fcntl(2), Open file description locks
+
+/// <summary>fcntl.h. Every call returns 0, or minus the error number.</summary>
 internal static partial class Fcntl
 {
     public const int ReadOnly = 0;
@@ -11,100 +22,121 @@ internal static partial class Fcntl
     public const int ReadWrite = 2;
     public const int Create = 0x40;
     public const int Exclusive = 0x80;
+    public const int NoTerminal = 0x100;
     public const int NonBlocking = 0x800;
-    public const int CloseOnExec = 0x80000;
+    public const int PathOnly = 0x200000;
+
+    private const int CloseOnExec = 0x80000;
     private const int TemporaryFlag = 0x400000;
+    private const int WorkingDirectory = -100;
+
+    private const int SetSignal = 10;
+    private const int SetLease = 1024;
+    private const int SetLock = 37;
+    private const int LeaseToWrite = 1;
+    private const int SignalThatIsIgnored = 23; // SIGURG: signal(7)
+
+    /// <summary>Where the lock for growing lies: one byte, where no file has bytes that anybody locks for their own sake.</summary>
+    private const long GrowthLock = long.MaxValue - 1;
+
+    private static readonly bool IsArm64 = RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
 
     /// <summary>O_DIRECTORY.</summary>
-    public static int Directory { get; } = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x4000 : 0x10000;
+    public static int Directory { get; } = IsArm64 ? 0x4000 : 0x10000;
+
+    /// <summary>O_NOFOLLOW.</summary>
+    public static int NoFollow { get; } = IsArm64 ? 0x8000 : 0x20000;
 
     /// <summary>O_TMPFILE, which includes O_DIRECTORY.</summary>
     public static int Temporary { get; } = TemporaryFlag | Directory;
 
-    public static int Open(string path, int flags, UnixFileMode mode = UnixFileMode.None)
+    /// <summary>open(2), closed on exec.</summary>
+    public static int Open(string path, int flags, out SafeFileHandle file) => OpenAt(null, path, flags, 0, out file);
+
+    /// <summary>openat(2) below a directory, or below the working directory where that is null; closed on exec.</summary>
+    public static int OpenAt(SafeFileHandle? directory, string path, int flags, UnixFileMode mode, out SafeFileHandle file)
     {
         while (true)
         {
-            int fd = open(path, flags | CloseOnExec, (uint)mode);
-            if (fd >= 0) return fd;
+            file = directory is null
+                ? openat(WorkingDirectory, path, flags | CloseOnExec | NoTerminal, (uint)mode)
+                : openat(directory, path, flags | CloseOnExec | NoTerminal, (uint)mode);
+            if (!file.IsInvalid) return 0;
             int error = Marshal.GetLastPInvokeError();
+            file.Dispose();
             if (error != Errno.EINTR) return -error;
         }
     }
 
-    /// <summary>posix_fallocate returns its error and leaves errno alone: posix_fallocate(3).</summary>
-    public static int Allocate(int fd, long lengthBytes)
+    /// <summary>
+    /// Reserves storage for a range of the file and makes it at least that long, unless its length is to be kept; changes no
+    /// byte that is there.
+    /// </summary>
+    public static int Allocate(SafeFileHandle file, long offset, long lengthBytes, bool isLengthKept = false)
     {
-        int error;
-        do error = posix_fallocate(fd, 0, lengthBytes);
-        while (error == Errno.EINTR);
-        return -error;
-    }
-
-    public static int Truncate(int fd, long lengthBytes)
-    {
+        const int keepSize = 1; // FALLOC_FL_KEEP_SIZE, linux/falloc.h
         int result;
-        do result = Result(ftruncate(fd, lengthBytes));
+        do result = Result(fallocate(file, isLengthKept ? keepSize : 0, offset, lengthBytes));
         while (result == -Errno.EINTR);
         return result;
     }
 
-    public static int Sync(int fd)
+    /// <summary>
+    /// Holds a file of which nobody else has a descriptor or a mapping, in any process of this machine: -EAGAIN where somebody
+    /// has. Who opens it now waits until this descriptor is closed.
+    /// </summary>
+    public static int HoldAlone(SafeFileHandle file)
     {
-        int result;
-        do result = Result(fsync(fd));
-        while (result == -Errno.EINTR);
-        return result;
+        // The holder is told of who waits by a signal, SIGIO by default, which ends a process.
+        int result = Result(fcntl(file, SetSignal, SignalThatIsIgnored));
+        return result == 0 ? Result(fcntl(file, SetLease, LeaseToWrite)) : result;
     }
 
-    public static int SyncFileSystem(int fd) => Result(syncfs(fd));
-
-    /// <summary>Linux closes the descriptor whatever close returns, so there is nothing to retry: close(2), NOTES.</summary>
-    public static void Close(int fd) => _ = close(fd);
-
-    public static int Unlink(string path) => Result(unlink(path));
-
-    /// <summary>Writes all of a few bytes.</summary>
-    public static unsafe int Write(int fd, ReadOnlySpan<byte> bytes)
+    /// <summary>Lets others open the file again.</summary>
+    public static void Release(SafeFileHandle file)
     {
-        fixed (byte* start = bytes)
-            return write(fd, start, (nuint)bytes.Length) == bytes.Length ? 0 : -Marshal.GetLastPInvokeError();
+        const int unlock = 2;
+        _ = fcntl(file, SetLease, unlock);
+        _ = fcntl(file, SetSignal, 0);
     }
 
-    /// <summary>Gives an open file a name, unless there is something of that name (EEXIST): linkat(2), open(2) on O_TMPFILE.</summary>
-    public static int Link(int fd, string path)
+    /// <summary>Locks out others who make the file longer as this library does; -EAGAIN where one is at it.</summary>
+    public static int LockGrowth(SafeFileHandle file) => SetGrowthLock(file, isLocked: true);
+
+    public static int UnlockGrowth(SafeFileHandle file) => SetGrowthLock(file, isLocked: false);
+
+    private static unsafe int SetGrowthLock(SafeFileHandle file, bool isLocked)
     {
-        const int workingDirectory = -100;
-        const int followSymbolicLink = 0x400;
-        return Result(linkat(workingDirectory, $"/proc/self/fd/{fd}", workingDirectory, path, followSymbolicLink));
+        const short write = 1, unlock = 2;
+        var range = new FileLock { Type = isLocked ? write : unlock, Start = GrowthLock, Length = 1 };
+        return Result(fcntl(file, SetLock, &range));
     }
 
     private static int Result(int result) => result == 0 ? 0 : -Marshal.GetLastPInvokeError();
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int open(string path, int flags, uint mode);
-
-    [LibraryImport("libc")]
-    private static partial int posix_fallocate(int fd, long offset, long length);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int ftruncate(int fd, long length);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int fsync(int fd);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int syncfs(int fd);
-
-    [LibraryImport("libc")]
-    private static partial int close(int fd);
+    private static partial SafeFileHandle openat(int directory, string path, int flags, uint mode);
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int unlink(string path);
+    private static partial SafeFileHandle openat(SafeFileHandle directory, string path, int flags, uint mode);
 
     [LibraryImport("libc", SetLastError = true)]
-    private static unsafe partial nint write(int fd, byte* bytes, nuint count);
+    private static partial int fallocate(SafeFileHandle file, int mode, long offset, long length);
 
-    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int linkat(int oldDirectory, string oldPath, int newDirectory, string newPath, int flags);
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int fcntl(SafeFileHandle file, int command, int argument);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static unsafe partial int fcntl(SafeFileHandle file, int command, FileLock* argument);
+
+    /// <summary>struct flock: l_type, l_whence (0: from the start), l_start, l_len, l_pid.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct FileLock
+    {
+        public short Type;
+        public short Whence;
+        public long Start;
+        public long Length;
+        public int Process;
+    }
 }

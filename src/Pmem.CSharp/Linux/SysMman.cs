@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Pmem.Linux;
 
@@ -8,6 +9,8 @@ namespace Pmem.Linux;
 //  MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000, MS_SYNC = 4         Linux uapi, asm-generic/mman-common.h, mman.h
 //  MAP_SYNC without support: EOPNOTSUPP; a kernel before 4.15 does
 //  not know MAP_SHARED_VALIDATE: EINVAL                             mmap(2)
+//  MADV_POPULATE_READ = 22, MADV_POPULATE_WRITE = 23: EINVAL
+//  before 5.14, EFAULT where an access would end in SIGBUS           madvise(2)
 //  msync wants an address that is a multiple of the page            msync(2)
 
 /// <summary>sys/mman.h.</summary>
@@ -19,20 +22,40 @@ internal static unsafe partial class SysMman
     public const int ProtExec = 4;
 
     public const int MapShared = 1;
-    public const int MapPrivate = 2;
+    private const int MapPrivate = 2;
     public const int MapSharedValidate = 3;
-    public const int MapAnonymous = 0x20;
+    private const int MapAnonymousFlag = 0x20;
     public const int MapNoReserve = 0x4000;
     public const int MapSync = 0x80000;
 
     private const int MsSync = 4;
+    private const int PopulateRead = 22;
+    private const int PopulateWrite = 23;
     private static readonly nint Failed = -1;
 
     /// <summary>Maps; 0 where it fails, and then the error number is Marshal.GetLastPInvokeError().</summary>
-    public static nint Map(nint hint, nuint lengthBytes, int protection, int flags, int fd, long offset)
+    public static nint Map(nint hint, nuint lengthBytes, int protection, int flags, SafeFileHandle file, long offset)
     {
-        nint address = mmap(hint, lengthBytes, protection, flags, fd, offset);
+        nint address = mmap(hint, lengthBytes, protection, flags, file, offset);
         return address == Failed ? 0 : address;
+    }
+
+    /// <summary>Maps private memory without a file; 0 where it fails.</summary>
+    public static nint MapAnonymous(nuint lengthBytes, int protection, int moreFlags = 0)
+    {
+        nint address = mmap(0, lengthBytes, protection, MapPrivate | MapAnonymousFlag | moreFlags, -1, 0);
+        return address == Failed ? 0 : address;
+    }
+
+    /// <summary>Makes pages present, readable or writable: 0, or the error number.</summary>
+    public static int Populate(nint address, nuint lengthBytes, bool isReadOnly)
+    {
+        while (madvise(address, lengthBytes, isReadOnly ? PopulateRead : PopulateWrite) != 0)
+        {
+            int error = Marshal.GetLastPInvokeError();
+            if (error != Errno.EINTR) return error;
+        }
+        return 0;
     }
 
     public static int Unmap(nint address, nuint lengthBytes) => munmap(address, lengthBytes);
@@ -52,6 +75,12 @@ internal static unsafe partial class SysMman
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial nint mmap(nint address, nuint length, int protection, int flags, int fd, long offset);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint mmap(nint address, nuint length, int protection, int flags, SafeFileHandle file, long offset);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int madvise(nint address, nuint length, int advice);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int munmap(nint address, nuint length);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Microsoft.Win32.SafeHandles;
 
 namespace Pmem.Linux;
 
@@ -22,18 +23,22 @@ internal sealed partial class Sysfs(string root)
     public IReadOnlyList<string> PersistenceDomains()
     {
         string devices = Path.Combine(root, "bus/nd/devices");
-        if (!Directory.Exists(devices)) return [];
-        return [.. Directory.EnumerateFileSystemEntries(devices)
-            .Where(path => RegionName().IsMatch(Path.GetFileName(path)))
-            .Select(path => ReadLine(Path.Combine(path, "persistence_domain")) ?? "unknown")];
+        try
+        {
+            return [.. Directory.EnumerateFileSystemEntries(devices)
+                .Where(path => RegionName().IsMatch(Path.GetFileName(path)))
+                .Select(path => ReadLine(Path.Combine(path, "persistence_domain")) ?? "unknown")];
+        }
+        catch (DirectoryNotFoundException) { return []; }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { return ["unknown"]; }
     }
 
     /// <summary>The persistence domain of the region that holds a device; empty where there is none, or it does not say.</summary>
-    public string PersistenceDomainOf(SysStat.Device device, bool isBlockDevice) =>
+    public string PersistenceDomainOf(DeviceNumber device, bool isBlockDevice) =>
         RegionOf(device, isBlockDevice) is string region ? ReadLine(Path.Combine(region, "persistence_domain")) ?? "" : "";
 
     /// <summary>The directory of the region that holds a device; null where there is none.</summary>
-    public string? RegionOf(SysStat.Device device, bool isBlockDevice)
+    public string? RegionOf(DeviceNumber device, bool isBlockDevice)
     {
         string link = Path.Combine(root, "dev", isBlockDevice ? "block" : "char", device.ToString());
         for (DirectoryInfo? at = Resolve(link); at is not null; at = at.Parent)
@@ -48,37 +53,32 @@ internal sealed partial class Sysfs(string root)
         string path = Path.Combine(region, "deep_flush");
         if (!File.Exists(path)) return DeepFlushState.NoFile;
         if (ReadLine(path) == "0") return DeepFlushState.NotNeeded;
-        int fd = Fcntl.Open(path, Fcntl.WriteOnly);
-        if (fd < 0) return DeepFlushState.Forbidden;
-        Fcntl.Close(fd);
-        return DeepFlushState.Writable;
+        using SafeFileHandle file = OpenToWrite(path, out int error);
+        return error == 0 ? DeepFlushState.Writable : DeepFlushState.Forbidden;
     }
 
     /// <summary>Tells the region's devices to flush their buffers: 0, or the error number.</summary>
     public static int WriteDeepFlush(string region)
     {
-        int fd = Fcntl.Open(Path.Combine(region, "deep_flush"), Fcntl.WriteOnly);
-        if (fd < 0) return -fd;
-        int result = Fcntl.Write(fd, "1"u8);
-        Fcntl.Close(fd);
-        return -result;
+        using SafeFileHandle file = OpenToWrite(Path.Combine(region, "deep_flush"), out int error);
+        return error == 0 ? -Unistd.WriteAt(file, "1"u8, 0) : -error;
     }
 
-    public bool IsDaxDevice(SysStat.Device device) =>
+    public bool IsDaxDevice(DeviceNumber device) =>
         Resolve(Path.Combine(CharacterDevice(device), "subsystem"))?.Name == "dax";
 
     /// <summary>The length of a DAX device, in bytes.</summary>
-    public long DaxLengthBytes(SysStat.Device device) =>
+    public long DaxLengthBytes(DeviceNumber device) =>
         ReadNumber(Path.Combine(CharacterDevice(device), "size"))
         ?? throw new PmemException($"The kernel does not say how long the DAX device {device} is ({CharacterDevice(device)}/size).");
 
     /// <summary>What offset and length of a mapping of a DAX device must be multiples of, in bytes.</summary>
-    public long DaxAlignmentBytes(SysStat.Device device) =>
+    public long DaxAlignmentBytes(DeviceNumber device) =>
         ReadNumber(Path.Combine(CharacterDevice(device), "align"))
         ?? ReadNumber(Path.Combine(CharacterDevice(device), "device/align"))
         ?? 2 << 20;
 
-    private string CharacterDevice(SysStat.Device device) => Path.Combine(root, "dev/char", device.ToString());
+    private string CharacterDevice(DeviceNumber device) => Path.Combine(root, "dev/char", device.ToString());
 
     private static DirectoryInfo? Resolve(string link)
     {
@@ -89,6 +89,12 @@ internal sealed partial class Sysfs(string root)
             resolved = new DirectoryInfo(Path.Combine(resolved, part)).ResolveLinkTarget(true)?.FullName
                 ?? Path.Combine(resolved, part);
         return new DirectoryInfo(resolved);
+    }
+
+    private static SafeFileHandle OpenToWrite(string path, out int error)
+    {
+        error = Fcntl.Open(path, Fcntl.WriteOnly, out SafeFileHandle file);
+        return file;
     }
 
     private static long? ReadNumber(string path) =>

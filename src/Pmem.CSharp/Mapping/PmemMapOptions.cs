@@ -1,18 +1,9 @@
 namespace Pmem;
 
-/// <summary>How a file is opened, made and mapped. All that is left out has a safe default.</summary>
-public sealed class PmemMapOptions
+/// <summary>Which bytes of a file are mapped, and what is asked of the mapping. All that is left out has a safe default.</summary>
+public abstract class PmemMapOptions
 {
-    internal static PmemMapOptions Default { get; } = new();
-
-    /// <summary>Create: refuse a file that exists (EEXIST) rather than give it the new length.</summary>
-    public bool Exclusive { get; init; }
-
-    /// <summary>Create: reserve no storage; blocks are allocated as they are written, and a store can fail for want of space.</summary>
-    public bool Sparse { get; init; }
-
-    /// <summary>Create: the permissions of a new file, less the umask. Only the owner by default.</summary>
-    public UnixFileMode UnixFileMode { get; init; } = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private protected PmemMapOptions() { }
 
     /// <summary>The coarsest granularity that is acceptable; a coarser mapping is refused. Null accepts any.</summary>
     public StoreGranularity? RequiredGranularity { get; init; }
@@ -23,6 +14,10 @@ public sealed class PmemMapOptions
     /// <summary>How many bytes to map; 0 for all from <see cref="Offset"/> on.</summary>
     public long Length { get; init; }
 
-    /// <summary>Open: only reading is possible; a store through a pointer then ends the process.</summary>
-    public bool ReadOnly { get; init; }
+    /// <summary>
+    /// Make every page present before the mapping is handed out (madvise(2), MADV_POPULATE_WRITE; before Linux 5.14 by
+    /// touching each), so that no access has to wait for one. Blocks of a sparse file are allocated by it. Where that fails,
+    /// for want of space or memory, nothing is mapped.
+    /// </summary>
+    public bool Prefault { get; init; }
 }

@@ -56,49 +56,6 @@ public sealed unsafe partial class PmemMapping : IDisposable
     /// <summary>The core's granularity, in the form that the hot path switches on.</summary>
     private enum Persistence { Fence, Lines, Pages }
 
-    /// <summary>Maps an existing file, or a device-DAX device.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="options">Offset, Length, ReadOnly and RequiredGranularity; the others do nothing here.</param>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="UnauthorizedAccessException">It may not be accessed.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">Offset and Length do not lie in the file.</exception>
-    /// <exception cref="PmemException">It cannot be mapped, or not with the granularity required; the message says why.</exception>
-    public static PmemMapping Open(string path, PmemMapOptions? options = null) =>
-        Over(FileMapper.Open(Checked(path), options ?? PmemMapOptions.Default));
-
-    /// <summary>
-    /// Makes a file of this length, with storage behind every byte, and maps it. A file that exists is extended or cut to
-    /// this length and keeps its bytes. Length and name are durable when this returns.
-    /// </summary>
-    /// <param name="path">The file. For a device-DAX device the length must be 0 or the device's.</param>
-    /// <param name="length">The exact length of the file, in bytes.</param>
-    /// <param name="options">How; null for the defaults.</param>
-    /// <exception cref="DirectoryNotFoundException">There is no such directory.</exception>
-    /// <exception cref="UnauthorizedAccessException">It may not be made or accessed.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The length is not positive, or Offset and Length do not lie in it.</exception>
-    /// <exception cref="PmemException">No space, the file exists and must not, it cannot be mapped …: the message says.</exception>
-    /// <remarks>
-    /// Where it throws, a file that was there has its old length and bytes, and one that was not is not there: a new file
-    /// gets its name last. Only if the storage fails after an existing file was cut is the cut not taken back.
-    /// </remarks>
-    public static PmemMapping Create(string path, long length, PmemMapOptions? options = null)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(length);
-        return Over(FileMapper.Create(Checked(path), length, options ?? PmemMapOptions.Default));
-    }
-
-    /// <summary>Makes a file without a name and maps it; its storage is free again after Dispose, or when the process ends.</summary>
-    /// <param name="directory">An existing directory on the file system to use.</param>
-    /// <param name="length">The length, in bytes.</param>
-    /// <param name="options">Sparse and RequiredGranularity; the file is always its owner's alone.</param>
-    /// <exception cref="DirectoryNotFoundException">There is no such directory.</exception>
-    /// <exception cref="PmemException">No space, or not with the granularity required; the message says why.</exception>
-    public static PmemMapping CreateTemporary(string directory, long length, PmemMapOptions? options = null)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(length);
-        return Over(FileMapper.CreateTemporary(Checked(directory), length, options ?? PmemMapOptions.Default));
-    }
-
     /// <summary>The path, as it was given.</summary>
     public string Path => _file.Info.Path;
 
@@ -173,16 +130,6 @@ public sealed unsafe partial class PmemMapping : IDisposable
         InFlight.WaitUntilNobodyIsIn(_number);
         int error = _file.Unmap();
         if (error != 0) throw Failures.OfErrno(error, Path, "unmap");
-    }
-
-    private static PmemMapping Over(MappedFile file) => new(file, PmemPlatform.CurrentMachine, Sysfs.Machine);
-
-    internal static string Checked(string path)
-    {
-        ArgumentException.ThrowIfNullOrEmpty(path);
-        return path.Contains('\0', StringComparison.Ordinal)
-            ? throw new ArgumentException("A path cannot contain a zero character.", nameof(path))
-            : path;
     }
 
     /// <summary>Checks the range and marks this thread as using the mapping: until it leaves, nothing is unmapped.</summary>

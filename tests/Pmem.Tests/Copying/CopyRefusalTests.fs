@@ -77,7 +77,7 @@ let tests =
                 Harness.inDirectory (fun directory ->
                     let path = IO.Path.Combine(directory, "file")
                     (PmemMapping.Create(path, 4096L)).Dispose()
-                    use map = PmemMapping.Open(path, PmemMapOptions(ReadOnly = true))
+                    use map = PmemMapping.Open(path, PmemOpenOptions(ReadOnly = true))
 
                     let readOnly action =
                         refuses<InvalidOperationException> [ "read-only" ] action

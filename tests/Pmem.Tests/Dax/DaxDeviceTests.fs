@@ -15,8 +15,8 @@ let private sysfs device name =
 let private sizeOf device = sysfs device "size"
 let private alignOf device = sysfs device "align"
 
-let private opened device offset length =
-    PmemMapping.Open(device, PmemMapOptions(Offset = offset, Length = length))
+let private opened (device: string) offset length =
+    PmemMapping.Open(device, PmemOpenOptions(Offset = offset, Length = length))
 
 let private refuses<'E when 'E :> exn> message action =
     Expect.throwsT<'E> (fun () -> (action (): PmemMapping).Dispose()) message
@@ -48,7 +48,7 @@ let tests device =
                 refuses<ArgumentOutOfRangeException> $"{length}" (fun () -> PmemMapping.Create(device, length))
 
             refuses<PmemException> "exclusive" (fun () ->
-                PmemMapping.Create(device, size, PmemMapOptions(Exclusive = true)))
+                PmemMapping.Create(device, size, PmemCreateOptions(Exclusive = true)))
 
             refuses<PmemException> "temporary" (fun () -> PmemMapping.CreateTemporary(device, size))
 

@@ -16,7 +16,7 @@ let testsOf path =
         [
             testCase "is read"
             <| fun () ->
-                use mapping = PmemMapping.Open(path, PmemMapOptions(ReadOnly = true))
+                use mapping = PmemMapping.Open(path, PmemOpenOptions(ReadOnly = true))
                 let bytes = File.ReadAllBytes path
                 Expect.isTrue (mapping.ReadOnlySpan.SequenceEqual(ReadOnlySpan bytes)) "bytes"
                 Expect.isTrue mapping.IsPmem (string mapping)

@@ -165,7 +165,7 @@ let private hugePages (place: Place) =
             Expect.isLessThan faults 64L "faults for 8 MiB, which are 4 huge pages or 2048 small ones")
 
 let private options granularity =
-    PmemMapOptions(RequiredGranularity = granularity)
+    PmemCreateOptions(RequiredGranularity = granularity)
 
 let private requires (place: Place) =
     testCase "a required granularity is honoured, or refused with what was found"
@@ -256,7 +256,7 @@ let private platform =
         ]
 
 /// With PMEM_IS_PMEM_FORCE=0 no write-back may be used, and msync does nothing on a device.
-let private refuses device =
+let private refuses (device: string) =
     testCase $"{device} is refused"
     <| fun () ->
         let error = Expect.throwsC (fun () -> PmemMapping.Open(device).Dispose()) id

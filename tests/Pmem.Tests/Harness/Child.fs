@@ -7,14 +7,20 @@ open System.IO
 
 type Outcome = { ExitCode: int; Output: string; Error: string }
 
-let private start (fileName: string) (arguments: string seq) (environment: (string * string) seq) =
+let private startIn
+    (directory: string)
+    (fileName: string)
+    (arguments: string seq)
+    (environment: (string * string) seq)
+    =
     let info =
         ProcessStartInfo(
             fileName,
             arguments,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-            RedirectStandardInput = true
+            RedirectStandardInput = true,
+            WorkingDirectory = directory
         )
 
     for name, value in environment do
@@ -35,6 +41,8 @@ let private start (fileName: string) (arguments: string seq) (environment: (stri
 
     { ExitCode = child.ExitCode; Output = output; Error = error.Result }
 
+let private start = startIn ""
+
 /// Runs a command of the system.
 let command fileName arguments = start fileName arguments []
 
@@ -52,6 +60,14 @@ let assembly (name: string) arguments environment =
 /// Runs one of the functions of Children.
 let run name arguments environment =
     assembly "Pmem.Tests" (Seq.append [ "--child"; name ] arguments) environment
+
+/// The same, in a directory.
+let runIn directory name arguments environment =
+    startIn
+        directory
+        dotnet
+        (Seq.append [ Path.Combine(AppContext.BaseDirectory, "Pmem.Tests.dll"); "--child"; name ] arguments)
+        environment
 
 /// Whether a command is there.
 let hasCommand name =

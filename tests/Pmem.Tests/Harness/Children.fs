@@ -15,12 +15,12 @@ let private tell (action: unit -> unit) =
     with e ->
         printfn "%s: %s" (e.GetType().Name) e.Message
 
-let private map path (action: PmemMapping -> unit) =
+let private map (path: string) (action: PmemMapping -> unit) =
     use map = PmemMapping.Create(path, 65536L)
     action map
 
 /// Everything that a mapping says of itself, and that it works.
-let private describe path =
+let private describe (path: string) =
     map path (fun map ->
         map.Span.Fill 9uy
         map.Persist(0L, map.Length)
@@ -37,7 +37,7 @@ let private asNobody (action: string -> unit) path =
     action path
 
 /// Persists between two marks, so that a trace shows the system calls of a persist.
-let private persistBetweenMarks path =
+let private persistBetweenMarks (path: string) =
     map path (fun map ->
         let plan = FlushPlan.Of(ByteRange(0L, 8L), ByteRange(4096L, 8L))
 
@@ -58,7 +58,7 @@ let private persistBetweenMarks path =
 
 /// A page unmapped behind the library's back makes msync fail. The mapping is not disposed: by then the hole may be
 /// somebody else's memory. So it may be before the msync, which then succeeds: hence some tries.
-let private persistOverAHole path =
+let private persistOverAHole (path: string) =
     let fails () =
         let map = PmemMapping.Create(path, 3L * 4096L)
         Posix.Unmap(NativeInterop.NativePtr.toNativeInt map.Pointer + 4096n, 4096un)
@@ -73,18 +73,16 @@ let private persistOverAHole path =
     Seq.exists (fun _ -> fails ()) (seq { 1..50 }) |> ignore
 
 /// Maps a file again and again while other threads map memory of their own, and looks whether theirs is left alone.
-let private mapBesideOthers path =
-    use file = PmemMapping.Create(path, 4L <<< 20, PmemMapOptions(Sparse = true))
+let private mapBesideOthers (path: string) =
+    use file = PmemMapping.Create(path, 4L <<< 20, PmemCreateOptions(Sparse = true))
     let mutable isOver = false
     let mutable foreign = 0
 
     let mapOwn () =
         let bytes = 2un <<< 20
-        let flags = SysMman.MapPrivate ||| SysMman.MapAnonymous
 
         while not (Threading.Volatile.Read &isOver) do
-            let address =
-                SysMman.Map(0n, bytes, SysMman.ProtRead ||| SysMman.ProtWrite, flags, -1, 0L)
+            let address = SysMman.MapAnonymous(bytes, SysMman.ProtRead ||| SysMman.ProtWrite)
 
             let memory = Span<byte>(address.ToPointer(), int bytes)
             memory[0] <- 77uy
@@ -108,7 +106,7 @@ let private mapBesideOthers path =
     printfn "%d of %O" foreign file.Length
 
 /// Prints how many mappings of the file, of anything, and how many descriptors a thousand cycles left behind.
-let private mapAThousandTimes path =
+let private mapAThousandTimes (path: string) =
     let mappings (part: string) =
         File.ReadLines "/proc/self/maps"
         |> Seq.filter (fun line -> line.Contains part)
@@ -134,9 +132,11 @@ let private table: Map<string, string -> unit> =
     Map
         [
             "describe", describe
+            "create", fun path -> map path ignore
             "platform", fun _ -> tell (fun () -> PmemPlatform.Current |> ignore)
             "address",
-            fun path -> map path (fun map -> printfn "0x%x" (int64 (NativeInterop.NativePtr.toNativeInt map.Pointer)))
+            fun (path: string) ->
+                map path (fun map -> printfn "0x%x" (int64 (NativeInterop.NativePtr.toNativeInt map.Pointer)))
             "open-as-nobody", asNobody (fun path -> tell (fun () -> PmemMapping.Open(path).Dispose()))
             "create-as-nobody", asNobody (fun path -> tell (fun () -> PmemMapping.Create(path, 4096L).Dispose()))
             "persist-between-marks", persistBetweenMarks

@@ -15,37 +15,19 @@ let private known: (string * string) list =
     [
         for rule, files in
             [
-                "no function is over 50 lines",
-                [
-                    "tests/Pmem.Tests/LibPmem/LibPmemTests.fs"
-                ]
+                "no function is over 50 lines", [ "tests/Pmem.Tests/LibPmem/LibPmemTests.fs" ]
                 "rounding and bounds are in Ranges only",
                 [
                     "src/Pmem.Core.Fs/Checking/PersistLint.fs"
                     "src/Pmem.Core.Fs/Persistency/Durability.fs"
                     "src/Pmem.Core.Fs/Persistency/SimulatedMemory.fs"
                     "src/Pmem.CSharp/Mapping/PmemMapping.Persist.cs"
-                    "src/Pmem.CSharp/Linux/ExecutablePage.cs"
-                    "src/Pmem.CSharp/Linux/AddressSpace.cs"
                     "src/Pmem.CSharp/LibPmem/LibPmem.cs"
                     "src/Pmem.CSharp/Copying/Copier.cs"
                     "src/Pmem.CSharp/Copying/CopyKernels.cs"
                 ]
-                "only the kernel decides about paths",
-                [
-                    "src/Pmem.CSharp/Mapping/Failures.cs"
-                    "src/Pmem.CSharp/Linux/Sysfs.cs"
-                    "src/Pmem.CSharp/Linux/OpenFile.cs"
-                ]
-                "nothing refers upwards in src/Pmem.CSharp",
-                [
-                    "src/Pmem.CSharp/Linux/Sysfs.cs"
-                    "src/Pmem.CSharp/Linux/OpenFile.cs"
-                    "src/Pmem.CSharp/Linux/MappedFile.cs"
-                    "src/Pmem.CSharp/Linux/FileMapper.cs"
-                    "src/Pmem.CSharp/Machines/Machine.cs"
-                    "src/Pmem.CSharp/Copying/Copier.cs"
-                ]
+                "only the kernel decides about paths", [ "src/Pmem.CSharp/Linux/Sysfs.cs" ]
+                "nothing refers upwards in src/Pmem.CSharp", [ "src/Pmem.CSharp/Linux/Sysfs.cs" ]
                 "no six lines stand twice",
                 [
                     "src/Pmem.CSharp/Copying/LineStores.cs"
@@ -73,7 +55,8 @@ let private holds rule (places: string list) =
         places |> List.filter (fun place -> not (allowed.Contains(fileOf place)))
 
     Expect.isEmpty fresh $"{rule}:\n{String.Join('\n', fresh)}\n"
-    Expect.isEmpty (Set.difference allowed found) $"{rule}: no longer broken; take it off the list of known places"
+    let mended = String.Join(", ", Set.difference allowed found)
+    Expect.equal mended "" $"{rule}: no longer broken; take it off the list of known places"
 
 let private within folders =
     all.Value |> List.filter (fun source -> folders |> List.exists source.IsIn)

@@ -32,7 +32,7 @@ let private file start length =
         }
 
     match MappingInfo.Decide facts with
-    | Ok mapping -> MappedFile(origin + nativeint (start: int), mapping, SysStat.Device())
+    | Ok mapping -> MappedFile(origin + nativeint (start: int), mapping, DeviceNumber())
     | Error reason -> failwith (string reason)
 
 let tests =

@@ -130,8 +130,10 @@ let tests =
                     expectRefusal<ArgumentOutOfRangeException> [] (create -1L)
                     expectRefusal<ArgumentOutOfRangeException> [] (create Int64.MinValue)
 
-                    expectRefusal<PmemException> [ path; "EFBIG" ] (fun () ->
-                        dispose (PmemMapping.Create(path, Int64.MaxValue, PmemMapOptions(Sparse = true))))
+                    // More than can be mapped, and more than the file system has in a file.
+                    for length, word in [ Int64.MaxValue, "ENOMEM"; 1L <<< 46, "EFBIG" ] do
+                        expectRefusal<PmemException> [ path; word ] (fun () ->
+                            dispose (PmemMapping.Create(path, length, PmemCreateOptions(Sparse = true))))
 
                     expectRefusal<ArgumentOutOfRangeException> [] (fun () ->
                         dispose (PmemMapping.CreateTemporary(directory, 0L)))
@@ -142,7 +144,7 @@ let tests =
             <| fun () ->
                 withFile 8192 (fun _ path ->
                     let part offset length () =
-                        dispose (PmemMapping.Open(path, PmemMapOptions(Offset = offset, Length = length)))
+                        dispose (PmemMapping.Open(path, PmemOpenOptions(Offset = offset, Length = length)))
 
                     let outside = expectRefusal<ArgumentOutOfRangeException> [ path; "8192" ]
                     outside (part 0L 8193L)
@@ -160,7 +162,7 @@ let tests =
                     file.SetLength 4096L
 
                     expectRefusal<ArgumentOutOfRangeException> [ path; "4096" ] (fun () ->
-                        dispose (PmemMapping.Open(path, PmemMapOptions(Length = 8192L))))
+                        dispose (PmemMapping.Open(path, PmemOpenOptions(Length = 8192L))))
 
                     file.SetLength 0L
                     expectRefusal<PmemException> [ path; "empty" ] (fun () -> dispose (PmemMapping.Open path)))
@@ -170,7 +172,7 @@ let tests =
                 Harness.inDirectory (fun directory ->
                     let fifo = Path.Combine(directory, "fifo")
                     Posix.MakeFifo fifo
-                    let readOnly = PmemMapOptions(ReadOnly = true)
+                    let readOnly = PmemOpenOptions(ReadOnly = true)
 
                     for path, what in
                         [
@@ -190,7 +192,7 @@ let tests =
                     Expect.isTrue (File.Exists fifo) "still there"
 
                     expectRefusal<PmemException> [ directory; "directory" ] (fun () ->
-                        dispose (PmemMapping.Create(directory, 4096L, PmemMapOptions(Exclusive = true)))))
+                        dispose (PmemMapping.Create(directory, 4096L, PmemCreateOptions(Exclusive = true)))))
 
             testCase "paths that lead nowhere"
             <| fun () ->
@@ -219,7 +221,7 @@ let tests =
             <| fun () ->
                 withFile 10 (fun _ path ->
                     expectRefusal<PmemException> [ path; "EEXIST" ] (fun () ->
-                        dispose (PmemMapping.Create(path, 4096L, PmemMapOptions(Exclusive = true))))
+                        dispose (PmemMapping.Create(path, 4096L, PmemCreateOptions(Exclusive = true))))
 
                     Expect.equal (File.ReadAllBytes path) (Array.create 10 7uy) "untouched")
 
@@ -229,7 +231,9 @@ let tests =
                     use probe = PmemMapping.CreateTemporary(directory, 4096L)
 
                     if not probe.IsPmem then
-                        let options = PmemMapOptions(RequiredGranularity = StoreGranularity.CacheLine)
+                        let required = StoreGranularity.CacheLine
+                        let options = PmemCreateOptions(RequiredGranularity = required, Truncate = true)
+                        let opening = PmemOpenOptions(RequiredGranularity = required)
                         let words = [ path; "cache line"; "page"; "MAP_SYNC" ]
 
                         for length in [ 100L; 5000L; 9000L ] do
@@ -238,7 +242,7 @@ let tests =
 
                             Expect.equal (File.ReadAllBytes path) (Array.create 5000 7uy) $"{length}"
 
-                        expectRefusal<PmemException> words (fun () -> dispose (PmemMapping.Open(path, options)))
+                        expectRefusal<PmemException> words (fun () -> dispose (PmemMapping.Open(path, opening)))
                         let fresh = Path.Combine(directory, "fresh")
 
                         expectRefusal<PmemException> [ fresh ] (fun () ->
@@ -246,19 +250,44 @@ let tests =
 
                         Expect.isFalse (File.Exists fresh) "not left behind"
 
-                        let any = PmemMapOptions(RequiredGranularity = StoreGranularity.Page)
+                        let any = PmemOpenOptions(RequiredGranularity = StoreGranularity.Page)
                         dispose (PmemMapping.Open(path, any)))
 
             testCase "options that contradict each other"
             <| fun () ->
                 withFile 10 (fun directory path ->
-                    let options = PmemMapOptions(ReadOnly = true)
+                    let opening = PmemOpenOptions(ReadOnly = true, Reserve = true)
 
-                    expectRefusal<ArgumentException> [ "ReadOnly" ] (fun () ->
-                        dispose (PmemMapping.Create(path, 10L, options)))
+                    expectRefusal<ArgumentException> [ path; "ReadOnly"; "Reserve" ] (fun () ->
+                        dispose (PmemMapping.Open(path, opening)))
 
-                    expectRefusal<ArgumentException> [ "ReadOnly" ] (fun () ->
-                        dispose (PmemMapping.CreateTemporary(directory, 10L, options))))
+                    let making = PmemCreateOptions(Exclusive = true, Truncate = true)
+
+                    expectRefusal<ArgumentException> [ path; "Exclusive"; "Truncate" ] (fun () ->
+                        dispose (PmemMapping.Create(path, 10L, making)))
+
+                    let shared = UnixFileMode.UserRead ||| UnixFileMode.GroupRead
+
+                    for options, word in
+                        [
+                            PmemCreateOptions(Exclusive = true), "Exclusive"
+                            PmemCreateOptions(Truncate = true), "Truncate"
+                            PmemCreateOptions(UnixFileMode = shared), "UnixFileMode"
+                        ] do
+                        expectRefusal<ArgumentException> [ directory; word; "temporary" ] (fun () ->
+                            dispose (PmemMapping.CreateTemporary(directory, 10L, options)))
+
+                    use handle = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite)
+
+                    for options, word in
+                        [
+                            PmemCreateOptions(Exclusive = true), "Exclusive"
+                            PmemCreateOptions(UnixFileMode = shared), "UnixFileMode"
+                        ] do
+                        expectRefusal<ArgumentException> [ word; "open" ] (fun () ->
+                            dispose (PmemMapping.Create(handle, 10L, options)))
+
+                    Expect.equal (File.ReadAllBytes path) (Array.create 10 7uy) "untouched")
 
             needingRoot "a file, or a directory, that may not be accessed" (fun () ->
                 withFile 10 (fun directory path ->
@@ -309,7 +338,7 @@ let tests =
                     let remounted = Child.command "mount" [ "-o"; "remount,ro"; directory ]
                     Expect.equal remounted.ExitCode 0 remounted.Error
                     expectRefusal<PmemException> [ path; "EROFS" ] (fun () -> dispose (PmemMapping.Open path))
-                    use map = PmemMapping.Open(path, PmemMapOptions(ReadOnly = true))
+                    use map = PmemMapping.Open(path, PmemOpenOptions(ReadOnly = true))
                     Expect.equal map.Length 10L "may be read"))
 
             testCase "malformed values of the environment"

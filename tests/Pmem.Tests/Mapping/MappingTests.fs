@@ -57,7 +57,7 @@ let private applyToModel (model: byte[]) step =
     | Resize length -> Array.init length (fun i -> if i < model.Length then model[i] else 0uy)
     | _ -> model
 
-let private applyToFile path (map: PmemMapping) step =
+let private applyToFile (path: string) (map: PmemMapping) step =
     let fits offset length =
         int64 offset + int64 length <= map.Length
 
@@ -76,7 +76,7 @@ let private applyToFile path (map: PmemMapping) step =
         PmemMapping.Open path
     | Resize length ->
         map.Dispose()
-        PmemMapping.Create(path, int64 length)
+        PmemMapping.Create(path, int64 length, PmemCreateOptions(Truncate = true))
     | _ -> map
 
 let tests =
@@ -126,7 +126,7 @@ let tests =
                 Harness.inDirectory (fun directory ->
                     let path = Path.Combine(directory, "f")
                     File.WriteAllBytes(path, Array.init 20_000 (fun i -> byte (i / 4096)))
-                    use map = PmemMapping.Open(path, PmemMapOptions(Offset = 8192L, Length = 5000L))
+                    use map = PmemMapping.Open(path, PmemOpenOptions(Offset = 8192L, Length = 5000L))
                     Expect.equal map.Length 5000L "length"
                     Expect.equal map.Span[0] 2uy "first"
                     Expect.equal map.Span[4999] 3uy "last"
@@ -146,7 +146,7 @@ let tests =
                         Expect.equal map.Span[5000] 0uy "new byte"
 
                     Expect.equal (FileInfo(path).Length) 9000L "extended"
-                    (PmemMapping.Create(path, 100L)).Dispose()
+                    (PmemMapping.Create(path, 100L, PmemCreateOptions(Truncate = true))).Dispose()
                     Expect.equal (File.ReadAllBytes path) (Array.create 100 7uy) "cut")
 
             testCase "reserves storage unless it is to be sparse"
@@ -154,7 +154,7 @@ let tests =
                 Harness.inDirectory (fun directory ->
                     let blocks name sparse =
                         let path = Path.Combine(directory, name)
-                        (PmemMapping.Create(path, 1L <<< 20, PmemMapOptions(Sparse = sparse))).Dispose()
+                        (PmemMapping.Create(path, 1L <<< 20, PmemCreateOptions(Sparse = sparse))).Dispose()
                         (Child.command "stat" [ "-c"; "%b"; path ]).Output.Trim() |> int64
 
                     Expect.isGreaterThanOrEqual (blocks "full" false) 2048L "blocks of 512 bytes"
@@ -169,10 +169,10 @@ let tests =
                         File.GetUnixFileMode path
 
                     let ownerOnly = UnixFileMode.UserRead ||| UnixFileMode.UserWrite
-                    Expect.equal (modeOf "a" (PmemMapOptions())) ownerOnly "default"
+                    Expect.equal (modeOf "a" (PmemCreateOptions())) ownerOnly "default"
 
                     let shared = ownerOnly ||| UnixFileMode.GroupRead
-                    Expect.equal (modeOf "b" (PmemMapOptions(UnixFileMode = shared))) shared "asked for")
+                    Expect.equal (modeOf "b" (PmemCreateOptions(UnixFileMode = shared))) shared "asked for")
 
             testCase "a temporary file has no name and its own bytes"
             <| fun () ->
@@ -188,7 +188,7 @@ let tests =
                     let path = Path.Combine(directory, "f")
                     File.WriteAllBytes(path, [| 1uy; 2uy; 3uy |])
                     File.SetUnixFileMode(path, UnixFileMode.UserRead)
-                    use map = PmemMapping.Open(path, PmemMapOptions(ReadOnly = true))
+                    use map = PmemMapping.Open(path, PmemOpenOptions(ReadOnly = true))
                     Expect.equal (map.ReadOnlySpan.ToArray()) [| 1uy; 2uy; 3uy |] "bytes"
                     map.Persist(0L, 3L)
                     Expect.throwsT<InvalidOperationException> (fun () -> map.Span.Clear()) "span"
@@ -203,7 +203,7 @@ let tests =
                 Harness.inDirectory (fun directory ->
                     let addressOf length =
                         use map =
-                            PmemMapping.CreateTemporary(directory, length, PmemMapOptions(Sparse = true))
+                            PmemMapping.CreateTemporary(directory, length, PmemCreateOptions(Sparse = true))
 
                         int64 (NativeInterop.NativePtr.toNativeInt map.Pointer)
 
@@ -257,7 +257,7 @@ let tests =
 
                     let create length =
                         try
-                            use map = PmemMapping.Create(path, length, PmemMapOptions(Exclusive = true))
+                            use map = PmemMapping.Create(path, length, PmemCreateOptions(Exclusive = true))
                             map.Span[0] <- 1uy
                             1
                         with :? PmemException as e when e.ErrorName = "EEXIST" ->

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Pmem.Linux;
+namespace Pmem;
 
 /// <summary>errno.h: the numbers that decisions are taken by, and the names that a person is told.</summary>
 /// <remarks>Source: Linux uapi, asm-generic/errno-base.h and errno.h (x86-64 and Arm64 have the same numbers).</remarks>
@@ -10,7 +10,9 @@ internal static class Errno
     public const int ENOENT = 2;
     public const int EINTR = 4;
     public const int EIO = 5;
+    public const int EAGAIN = 11;
     public const int EACCES = 13;
+    public const int EFAULT = 14;
     public const int EEXIST = 17;
     public const int ENODEV = 19;
     public const int ENOTDIR = 20;
@@ -20,10 +22,11 @@ internal static class Errno
     public const int ENOSPC = 28;
     public const int EROFS = 30;
     public const int ENOSYS = 38;
+    public const int ELOOP = 40;
     public const int EOPNOTSUPP = 95;
     public const int EDQUOT = 122;
 
-    /// <summary>As in "ENOSPC", or "errno 133".</summary>
+    /// <summary>As in "ENOSPC", or "errno 512".</summary>
     public static string Name(int number) => number switch
     {
         EPERM => nameof(EPERM),
@@ -32,11 +35,12 @@ internal static class Errno
         EIO => nameof(EIO),
         6 => "ENXIO",
         9 => "EBADF",
-        11 => "EAGAIN",
+        EAGAIN => nameof(EAGAIN),
         12 => "ENOMEM",
         EACCES => nameof(EACCES),
-        14 => "EFAULT",
+        EFAULT => nameof(EFAULT),
         16 => "EBUSY",
+        18 => "EXDEV",
         EEXIST => nameof(EEXIST),
         ENODEV => nameof(ENODEV),
         ENOTDIR => nameof(ENOTDIR),
@@ -48,12 +52,15 @@ internal static class Errno
         EFBIG => nameof(EFBIG),
         ENOSPC => nameof(ENOSPC),
         EROFS => nameof(EROFS),
+        31 => "EMLINK",
         36 => "ENAMETOOLONG",
+        37 => "ENOLCK",
         ENOSYS => nameof(ENOSYS),
-        40 => "ELOOP",
+        ELOOP => nameof(ELOOP),
         75 => "EOVERFLOW",
         EOPNOTSUPP => nameof(EOPNOTSUPP),
         116 => "ESTALE",
+        133 => "EHWPOISON",
         EDQUOT => nameof(EDQUOT),
         _ => $"errno {number}",
     };

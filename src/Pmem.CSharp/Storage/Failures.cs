@@ -1,5 +1,4 @@
 using Microsoft.FSharp.Core;
-using Pmem.Linux;
 
 namespace Pmem;
 
@@ -25,20 +24,45 @@ internal static class Failures
     /// <summary>The flags of a copy exclude each other, or are not all known.</summary>
     public static ArgumentException OfCopyFlags(Refusal refusal) => new(refusal.ToString(), "how");
 
+    /// <summary>
+    /// A call that failed. Where .NET has an exception of its own for the error, the number is in its inner exception.
+    /// </summary>
     /// <param name="number">The error number, positive.</param>
     /// <param name="path">The file or directory.</param>
     /// <param name="doing">What was being done, as in "allocate 4096 bytes of".</param>
     public static Exception OfErrno(int number, string path, string doing)
     {
-        string message = $"Cannot {doing} '{path}': {Errno.Describe(number)}. {Advice(number)}";
+        var known = new PmemException($"Cannot {doing} '{path}': {Errno.Describe(number)}. {Advice(number)}", path, number);
         return number switch
         {
-            Errno.ENOENT when !ParentExists(path) => new DirectoryNotFoundException(message),
-            Errno.ENOENT => new FileNotFoundException(message, path),
-            Errno.EACCES or Errno.EPERM => new UnauthorizedAccessException(message),
-            _ => new PmemException(message, path, number),
+            Errno.ENOENT => new FileNotFoundException(known.Message, path, known),
+            Errno.EACCES or Errno.EPERM => new UnauthorizedAccessException(known.Message, known),
+            _ => known,
         };
     }
+
+    /// <summary>The directory that a file is to be made in, itself or where a link points, is not there.</summary>
+    public static DirectoryNotFoundException OfMissingDirectory(string path, string doing)
+    {
+        string message = $"Cannot {doing} '{path}': {Errno.Describe(Errno.ENOENT)}. There is no such directory, or a link on the way leads nowhere.";
+        return new DirectoryNotFoundException(message, new PmemException(message, path, Errno.ENOENT));
+    }
+
+    /// <summary>Others made and removed a file of this name, again and again.</summary>
+    public static Exception OfTakenName(string path) => OfErrno(Errno.EEXIST, path, "create");
+
+    /// <summary>Asking all the same would end the process (SIGXFSZ).</summary>
+    public static PmemException OfFileSizeLimit(string path, string doing) => new(
+        $"Cannot {doing} '{path}': {Errno.Describe(Errno.EFBIG)}. This process may not make files of that length; "
+        + "ask for fewer bytes, or raise the limit (ulimit -f, RLIMIT_FSIZE).",
+        path, Errno.EFBIG);
+
+    /// <summary>The error number that C would have; EINVAL where the library itself refused.</summary>
+    public static int ErrnoOf(Exception exception) => (exception as PmemException ?? exception.InnerException as PmemException) switch
+    {
+        { ErrorNumber: not 0 } known => known.ErrorNumber,
+        _ => Errno.EINVAL,
+    };
 
     /// <summary>msync or a deep flush failed: what was stored in the range may not be durable.</summary>
     public static PmemException OfPersist(int number, string path, long offset, long length, string doing) => new(
@@ -54,18 +78,19 @@ internal static class Failures
     private static string Advice(int number) => number switch
     {
         Errno.ENOENT => "Create it first, or check the spelling.",
-        Errno.EACCES or Errno.EPERM => "Ask its owner for the permission, or choose another place.",
-        Errno.EEXIST => "Leave Exclusive out to use the file that is there, or choose another name.",
+        Errno.EACCES => "Ask its owner for the permission, or choose another place.",
+        Errno.EPERM => "The file or its file system forbids it to everybody (immutable, append-only: lsattr), or it needs privileges.",
+        Errno.EAGAIN => "Another process holds a lease or a lock on it; try again when it is done.",
+        Errno.EEXIST => "A file, directory or link of that name is there. Leave Exclusive out to use a file, or choose another name.",
+        Errno.EFAULT => "There is no storage behind a page, or it is broken: free some space, or ask for fewer bytes.",
         Errno.ENOSPC or Errno.EDQUOT => "Free some space, or ask for fewer bytes.",
         Errno.EISDIR => "It is a directory; give the path of a file.",
         Errno.ENOTDIR => "A part of the path is a file; give a directory there.",
         Errno.EROFS => "The file system is read-only; open with ReadOnly, or choose another place.",
+        Errno.EOPNOTSUPP => "The file system cannot do that.",
         Errno.EFBIG => "The file system has no files of that length; ask for fewer bytes.",
         Errno.ENODEV => "This file cannot be mapped; choose a file on a disk or on persistent memory.",
         12 => "Too little address space or too many mappings; unmap some, or raise the limit (ulimit -v, vm.max_map_count).",
         23 or 24 => "Too many open files; close some, or raise the limit (ulimit -n).",
         _ => "See the manual page of the call for what this means here.",
-    };
-
-    private static bool ParentExists(string path) => Directory.Exists(Linux.OpenFile.DirectoryOf(path));
-}
+    };}

@@ -21,7 +21,7 @@ public sealed class PmemException : IOException
     {
         Path = path;
         ErrorNumber = errorNumber;
-        ErrorName = errorNumber == 0 ? "" : Linux.Errno.Name(errorNumber);
+        ErrorName = errorNumber == 0 ? "" : Errno.Name(errorNumber);
     }
 
     /// <summary>The path of the file, as it was given; empty where there is none.</summary>

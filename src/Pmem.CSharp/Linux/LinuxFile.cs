@@ -1,0 +1,188 @@
+using Microsoft.Win32.SafeHandles;
+using static Pmem.Linux.SysStat;
+
+namespace Pmem.Linux;
+
+/// <summary>
+/// A descriptor while its file is being mapped. What was done is a stack of what takes it back; a file that is kept has an
+/// empty one.
+/// </summary>
+internal sealed class LinuxFile : StoredFile
+{
+    private readonly SafeFileHandle _handle;
+    private readonly bool _isOurs;
+    private readonly Place? _place;
+    private readonly Stack<Action> _undo = [];
+    private Naming _naming;
+    private long _lengthBytes;
+
+    private LinuxFile(string path, SafeFileHandle handle, Place? place, bool isOurs = true)
+    {
+        Path = path;
+        _handle = handle;
+        _place = place;
+        _isOurs = isOurs;
+        try
+        {
+            Throw(Get(handle, out FileStatus status), "look at");
+            Kind = Classify(status);
+            if (!Kind.IsRegularFile && !Kind.IsDaxDevice) throw Failures.OfRefusal(Refusal.NewNotMappable(Kind), path);
+            Identity = status.Identity;
+            Device = Kind.IsDaxDevice ? status.Self : status.Holder;
+            UnitBytes = Kind.IsDaxDevice ? Sysfs.Machine.DaxAlignmentBytes(Device) : SysStatfs.PageBytes(handle);
+            _lengthBytes = Kind.IsDaxDevice ? Sysfs.Machine.DaxLengthBytes(Device) : status.LengthBytes;
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Whether an open file can be given a name here; found out by the first that could not.</summary>
+    public static bool CanLink { get; private set; } = true;
+
+    public SafeFileHandle Handle => _handle;
+
+    public override string Path { get; }
+
+    public override FileKind Kind { get; } = FileKind.OtherFile;
+
+    public override FileIdentity Identity { get; }
+
+    public override DeviceNumber Device { get; }
+
+    public override long UnitBytes { get; }
+
+    public override long LengthBytes => _lengthBytes;
+
+    /// <summary>A file that was found under its name: here, if anywhere.</summary>
+    public static LinuxFile Found(string path, SafeFileHandle handle, Place? place) => new(path, handle, place) { _naming = Naming.Given };
+
+    /// <summary>A file that has no name, and gets none.</summary>
+    public static LinuxFile Nameless(string path, SafeFileHandle handle) => new(path, handle, null);
+
+    /// <summary>A file that the caller has open, and closes; its name is the caller's.</summary>
+    public static LinuxFile OfCaller(string path, SafeFileHandle handle) => new(path, handle, null, isOurs: false);
+
+    /// <summary>A file without a name, which <see cref="Keep"/> gives it.</summary>
+    public static LinuxFile Unnamed(string path, SafeFileHandle handle, Place place) =>
+        new(path, handle, place) { _naming = Naming.ToBeGiven };
+
+    /// <summary>A file that was made under its name.</summary>
+    public static LinuxFile Won(string path, SafeFileHandle handle, Place place)
+    {
+        var file = new LinuxFile(path, handle, place) { _naming = Naming.Given };
+        file._undo.Push(file.TakeNameBack);
+        return file;
+    }
+
+    public override void Grow(long lengthBytes, bool isSparse)
+    {
+        string doing = $"allocate {lengthBytes} bytes for";
+        bool isLonger = lengthBytes > _lengthBytes;
+        if (isLonger && (ulong)lengthBytes > SysResource.FileSizeLimitBytes) throw Failures.OfFileSizeLimit(Path, doing);
+        if (isLonger && _naming != Naming.ToBeGiven)
+        {
+            long original = _lengthBytes;
+            _undo.Push(() => CutBack(original, lengthBytes));
+        }
+        if (isLonger || !isSparse) Throw(FileGrowth.Grow(_handle, lengthBytes, isSparse), doing);
+        _lengthBytes = Math.Max(_lengthBytes, lengthBytes);
+    }
+
+    public override void Reserve(ByteRange bytes) =>
+        Throw(Fcntl.Allocate(_handle, bytes.Offset, bytes.Length), $"reserve {bytes.Length} bytes of");
+
+    public override void Sync() => Throw(Unistd.Sync(_handle), "make durable the length of");
+
+    /// <summary>
+    /// Without a durable name, a power failure can leave a file whose bytes were persisted and that is in no directory
+    /// (fsync(2), NOTES). Who found a file syncs the directory too: its maker may not have come to that yet.
+    /// </summary>
+    public override bool Keep()
+    {
+        if (_naming == Naming.ToBeGiven && !Link()) return false;
+        if (_naming != Naming.None)
+        {
+            bool isHere = _place is not null && _place.Holds(Identity);
+            // Its maker failed and took the name back, or somebody removed it: what is stored here would be lost.
+            if (!isHere && HasNoName()) return false;
+            Throw(isHere ? _place!.Sync(_handle) : Unistd.SyncFileSystem(_handle), "make durable the name of");
+        }
+        _undo.Clear();
+        return true;
+    }
+
+    public override void Cut(long lengthBytes)
+    {
+        Throw(Unistd.Truncate(_handle, lengthBytes), $"cut to {lengthBytes} bytes");
+        _lengthBytes = lengthBytes;
+        Sync();
+    }
+
+    public override void Dispose()
+    {
+        while (_undo.TryPop(out Action? takeBack)) takeBack();
+        if (_isOurs) _handle.Dispose();
+        _place?.Dispose();
+    }
+
+    private bool Link()
+    {
+        int result = Unistd.Link(_handle, _place!.Directory, _place.Name);
+        if (result == -Errno.EEXIST) return false;
+        if (result == -Errno.ENOENT)
+        {
+            // No /proc to do it by, or no directory any more.
+            CanLink = Fcntl.Open("/proc/self/fd", Fcntl.PathOnly | Fcntl.Directory, out SafeFileHandle proc) == 0;
+            proc.Dispose();
+            return CanLink ? throw Failures.OfMissingDirectory(Path, "create") : false;
+        }
+        Throw(result, "create");
+        _naming = Naming.Given;
+        _undo.Push(TakeNameBack);
+        return true;
+    }
+
+    /// <summary>
+    /// Removes the name while it is still this file's, unless somebody has the file open by now: then it is theirs as well.
+    /// A file system without leases cannot tell.
+    /// </summary>
+    private void TakeNameBack()
+    {
+        if (Fcntl.HoldAlone(_handle) == -Errno.EAGAIN) return;
+        if (_place!.Holds(Identity)) _ = Unistd.Unlink(_place.Directory, _place.Name);
+        Fcntl.Release(_handle);
+    }
+
+    /// <summary>Gives the file its old length back, unless somebody else has it open, and may count on the new one.</summary>
+    private void CutBack(long originalLengthBytes, long askedLengthBytes)
+    {
+        if (Fcntl.HoldAlone(_handle) == -Errno.EAGAIN) return;
+        bool isOurs = Get(_handle, out FileStatus status) == 0
+            && status.LengthBytes >= originalLengthBytes && status.LengthBytes <= askedLengthBytes;
+        // Where the length is the old one, this frees what was reserved behind it.
+        if (isOurs) _ = Unistd.Truncate(_handle, originalLengthBytes);
+        Fcntl.Release(_handle);
+    }
+
+    private bool HasNoName() => Get(_handle, out FileStatus status) == 0 && status.Names == 0;
+
+    private static FileKind Classify(FileStatus status) => status.Type switch
+    {
+        FileType.Regular => FileKind.RegularFile,
+        FileType.Directory => FileKind.Directory,
+        FileType.Fifo => FileKind.Fifo,
+        FileType.Character when Sysfs.Machine.IsDaxDevice(status.Self) => FileKind.DaxDevice,
+        _ => FileKind.OtherFile,
+    };
+
+    private void Throw(int result, string doing)
+    {
+        if (result < 0) throw Failures.OfErrno(-result, Path, doing);
+    }
+
+    /// <summary>What is to be done about the file's name.</summary>
+    private enum Naming { None, Given, ToBeGiven }
+}

@@ -1,0 +1,159 @@
+using Microsoft.FSharp.Core;
+
+namespace Pmem;
+
+/// <summary>Opening, making and mapping files, as pmem_map_file(3) does it. What fails leaves everything as it was.</summary>
+internal static class FileMapper
+{
+    /// <summary>How often a name may be taken by somebody else between looking for it and giving it.</summary>
+    private const int Attempts = 100;
+
+    /// <summary>The operating system's part.</summary>
+    public static Storage System { get; } = new Linux.LinuxStorage();
+
+    public static MappedFile Map(MapRequest request)
+    {
+        // Finds out all that can fail about the platform before any file is touched.
+        _ = PmemPlatform.Current;
+        _ = PmemPlatform.CurrentMachine;
+        if (request.File.New is { } made) Allow(made.LengthBytes >= 0, Refusal.NewLengthNotPositive(made.LengthBytes), request.File.Path);
+
+        for (int attempt = 0; attempt < Attempts; attempt++)
+        {
+            using StoredFile file = System.Open(request.File);
+            if (MapOpened(file, request) is MappedFile mapped) return mapped;
+            if (request.File.New is { IsExclusive: true }) break;
+        }
+        throw Failures.OfTakenName(request.File.Path);
+    }
+
+    /// <summary>Null where somebody took the name of a new file meanwhile.</summary>
+    private static MappedFile? MapOpened(StoredFile file, MapRequest request) => request.File.New switch
+    {
+        null => MapExisting(file, request),
+        { } made when file.Kind.IsDaxDevice => MapDevice(file, request, made),
+        { } made => MapWithLength(file, request, made),
+    };
+
+    private static MappedFile MapExisting(StoredFile file, MapRequest request)
+    {
+        if (request.IsReserved)
+        {
+            Allow(!file.Kind.IsDaxDevice, Refusal.NewDoesNotApply("Reserve", "a device"), file.Path);
+            file.Reserve(RangeOf(file, request, file.LengthBytes));
+        }
+        return MapBytes(file, request);
+    }
+
+    /// <summary>A device is there already, and has its length.</summary>
+    private static MappedFile MapDevice(StoredFile file, MapRequest request, NewFile made)
+    {
+        Allow(!made.IsExclusive, Refusal.NewDoesNotApply("Exclusive", "a device"), file.Path);
+        Allow(
+            made.LengthBytes == 0 || made.LengthBytes == file.LengthBytes,
+            Refusal.NewDeviceLength(made.LengthBytes, file.LengthBytes), file.Path);
+        return MapBytes(file, request);
+    }
+
+    /// <summary>
+    /// Maps first, because that is what is likely to be refused and what leaves nothing behind: bytes can be mapped before the
+    /// file has them. Shrinks last: it loses data, so it waits until nothing is left that is likely to fail.
+    /// </summary>
+    private static MappedFile? MapWithLength(StoredFile file, MapRequest request, NewFile made)
+    {
+        Allow(made.LengthBytes > 0, Refusal.NewLengthNotPositive(made.LengthBytes), file.Path);
+        MappingPlan.LengthInUnits(PmemPlatform.Current.PageSizeBytes, file.UnitBytes, made.LengthBytes).ValueOrThrow(file.Path);
+        Allow(
+            made.Longer != Longer.Refused || file.LengthBytes <= made.LengthBytes,
+            Refusal.NewWouldShorten(file.LengthBytes, made.LengthBytes), file.Path);
+        MappedFile mapped = MapTracked(file, request, made.LengthBytes);
+        bool isKept = false;
+        try
+        {
+            file.Grow(made.LengthBytes, made.IsSparse);
+            file.Sync();
+            Prefault(mapped, request);
+            isKept = file.Keep();
+            if (isKept) Shorten(file, mapped, made);
+            return isKept ? mapped : null;
+        }
+        catch
+        {
+            isKept = false;
+            throw;
+        }
+        finally { if (!isKept) _ = mapped.Unmap(); }
+    }
+
+    private static void Shorten(StoredFile file, MappedFile mapped, NewFile made)
+    {
+        if (file.LengthBytes <= made.LengthBytes) return;
+        if (made.Longer == Longer.CutBelowMappings)
+        {
+            file.Cut(made.LengthBytes);
+            return;
+        }
+        long end = RangeTracker.CutUnlessMapped(mapped.Identity, made.LengthBytes, () => file.Cut(made.LengthBytes));
+        Allow(end == 0, Refusal.NewWouldCutMapping(end, made.LengthBytes), file.Path);
+    }
+
+    private static MappedFile MapBytes(StoredFile file, MapRequest request)
+    {
+        MappedFile mapped = MapTracked(file, request, file.LengthBytes);
+        try
+        {
+            Prefault(mapped, request);
+            return mapped;
+        }
+        catch
+        {
+            _ = mapped.Unmap();
+            throw;
+        }
+    }
+
+    private static void Prefault(MappedFile mapped, MapRequest request)
+    {
+        if (!request.IsPrefaulted) return;
+        int error = System.Populate(mapped.Address, mapped.LengthBytes, request.File.IsReadOnly);
+        if (error != 0) throw Failures.OfErrno(error, request.File.Path, $"make present {mapped.LengthBytes} bytes of");
+    }
+
+    private static MappedFile MapTracked(StoredFile file, MapRequest request, long fileLengthBytes) =>
+        RangeTracker.Map(() => MapUntracked(file, request, fileLengthBytes));
+
+    private static MappedFile MapUntracked(StoredFile file, MapRequest request, long fileLengthBytes)
+    {
+        Platform platform = PmemPlatform.Current;
+        ByteRange bytes = RangeOf(file, request, fileLengthBytes);
+        long alignment = MappingPlan.AlignmentFor(platform.PageSizeBytes, file.UnitBytes, bytes.Length);
+        var plan = new MapPlan(bytes, request.File.IsReadOnly, alignment, platform.Environment.MmapHint);
+        RawMapping raw = System.Map(file, plan);
+
+        var facts = new MappingFacts(file.Path, bytes, raw.Kind, plan.IsReadOnly, raw.PersistenceDomain, platform);
+        FSharpResult<MappingInfo, Refusal> decision = MappingInfo.Decide(facts);
+        if (request.Required is StoreGranularity required && decision.IsOk) decision = decision.ResultValue.Require(required);
+        try
+        {
+            return new MappedFile(raw.Address, decision.ValueOrThrow(file.Path), file.Device)
+            {
+                Identity = file.Identity,
+                UnitBytes = file.UnitBytes,
+            };
+        }
+        catch
+        {
+            _ = System.Unmap(raw.Address, new ByteRange(0, bytes.Length).AlignOut(file.UnitBytes).Length);
+            throw;
+        }
+    }
+
+    private static ByteRange RangeOf(StoredFile file, MapRequest request, long fileLengthBytes) => MappingPlan
+        .RangeOfFile(PmemPlatform.Current.PageSizeBytes, file.UnitBytes, fileLengthBytes, request.Offset, request.LengthBytes)
+        .ValueOrThrow(file.Path);
+
+    private static void Allow(bool condition, Refusal refusal, string path)
+    {
+        if (!condition) throw Failures.OfRefusal(refusal, path);
+    }
+}

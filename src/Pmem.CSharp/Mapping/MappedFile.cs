@@ -1,0 +1,36 @@
+using Microsoft.FSharp.Core;
+using Pmem.Linux;
+
+namespace Pmem;
+
+/// <summary>A file in memory: where it lies, what the core decided about it, and which device holds it.</summary>
+internal sealed record MappedFile(nint Address, MappingInfo Info, DeviceNumber Device)
+{
+    public FileIdentity Identity { get; init; }
+
+    /// <summary>What the mapping is made of whole units of.</summary>
+    public long UnitBytes { get; init; } = 1;
+
+    public nint LengthBytes => (nint)Info.LengthBytes;
+
+    /// <summary>The bytes that are mapped: the length, up to a whole unit.</summary>
+    public nint MappedBytes => (nint)new ByteRange(0, LengthBytes).AlignOut(UnitBytes).Length;
+
+    public MappingKind Kind => Info.Facts.Kind;
+
+    public bool IsPmem => Info.IsPmem;
+
+    /// <summary>0, or the error number. After 0 the address is no longer this file's.</summary>
+    public int Unmap() => RangeTracker.Unmap(Address, MappedBytes);
+
+    /// <summary>What a deep drain does after its fence: 0, or the error number.</summary>
+    public int DeepDrain(nint start, nint end, Machine machine, Sysfs sysfs)
+    {
+        string? region = Kind.IsPageCache ? null : sysfs.RegionOf(Device, isBlockDevice: Kind.IsFileDax);
+        FSharpResult<DeepFlush, Refusal> decision = DeepFlush.Decide(Kind, Sysfs.DeepFlushStateOf(region));
+        if (decision.IsError) throw Failures.OfDeepFlush(decision.ErrorValue, Info.Path);
+        DeepFlush action = decision.ResultValue;
+        if (action.IsWriteRegion) return Sysfs.WriteDeepFlush(region!);
+        return action.IsSyncPages ? machine.SyncPages(start, end) : 0;
+    }
+}

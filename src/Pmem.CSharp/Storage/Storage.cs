@@ -1,0 +1,86 @@
+namespace Pmem;
+
+/// <summary>
+/// The seam of an operating system: a file is opened or made, mapped, and its pages are synced. Each system has a folder
+/// with the three; nothing above asks for more.
+/// </summary>
+internal abstract class Storage
+{
+    /// <summary>Opens the file, or makes it; it is closed, and taken back, by its Dispose.</summary>
+    public abstract StoredFile Open(FileRequest request);
+
+    /// <summary>Maps bytes of the file. Where it fails, nothing is mapped.</summary>
+    public abstract RawMapping Map(StoredFile file, in MapPlan plan);
+
+    /// <summary>Unmaps; 0, or the error number.</summary>
+    public abstract int Unmap(nint address, long lengthBytes);
+
+    /// <summary>Makes whole pages durable: 0, or the error number.</summary>
+    public abstract int Sync(nint start, nint end);
+
+    /// <summary>Makes every page of a mapping present: 0, or the error number.</summary>
+    public abstract int Populate(nint address, long lengthBytes, bool isReadOnly);
+}
+
+/// <summary>How bytes of a file are to be mapped.</summary>
+/// <param name="Bytes">Which.</param>
+/// <param name="IsReadOnly">Whether only reading is possible.</param>
+/// <param name="AlignmentBytes">What the address should be a multiple of, beside the offset.</param>
+/// <param name="Hint">Where to look for room; 0 for anywhere, at random.</param>
+internal readonly record struct MapPlan(ByteRange Bytes, bool IsReadOnly, long AlignmentBytes, long Hint);
+
+/// <summary>What came of it.</summary>
+/// <param name="Address">The first byte.</param>
+/// <param name="Kind">What the mapping is made of.</param>
+/// <param name="PersistenceDomain">What the region that holds the memory says of its caches; empty where none does.</param>
+internal readonly record struct RawMapping(nint Address, MappingKind Kind, string PersistenceDomain);
+
+/// <summary>Which file it is, whatever its names: the device that holds it, and its number there.</summary>
+internal readonly record struct FileIdentity(ulong Device, ulong Number);
+
+/// <summary>A device's number.</summary>
+internal readonly record struct DeviceNumber(uint Major, uint Minor)
+{
+    public override string ToString() => $"{Major}:{Minor}";
+}
+
+/// <summary>
+/// An open file while it is being mapped. What was done to it, and it itself if it is new, is taken back by Dispose, unless it
+/// was kept.
+/// </summary>
+internal abstract class StoredFile : IDisposable
+{
+    public abstract string Path { get; }
+
+    public abstract FileKind Kind { get; }
+
+    public abstract FileIdentity Identity { get; }
+
+    /// <summary>The device that holds the file, or that it is.</summary>
+    public abstract DeviceNumber Device { get; }
+
+    /// <summary>What offset and length of a mapping must be multiples of, in bytes; the file's end is one as well.</summary>
+    public abstract long UnitBytes { get; }
+
+    public abstract long LengthBytes { get; }
+
+    /// <summary>Makes sure that the file has at least this many bytes, with storage behind them unless it is sparse.</summary>
+    public abstract void Grow(long lengthBytes, bool isSparse);
+
+    /// <summary>Reserves storage for bytes that the file has.</summary>
+    public abstract void Reserve(ByteRange bytes);
+
+    /// <summary>Makes length and storage durable.</summary>
+    public abstract void Sync();
+
+    /// <summary>
+    /// Gives a new file its name, and makes the name durable; from here on nothing is taken back. False where somebody took
+    /// the name meanwhile.
+    /// </summary>
+    public abstract bool Keep();
+
+    /// <summary>Cuts the file to this many bytes, durably.</summary>
+    public abstract void Cut(long lengthBytes);
+
+    public abstract void Dispose();
+}
