@@ -69,7 +69,7 @@ internal static class InfoCommand
         if (path.StartsWith("/dev/", StringComparison.Ordinal) && IsBlockDevice(path)) return OfBlockDevice(screen, path);
         using PmemMapping mapping = Directory.Exists(path) || new FileInfo(path) is { Exists: true, Length: 0 } && !IsDevice(path)
             ? PmemMapping.CreateTemporary(Directory.Exists(path) ? path : Path.GetDirectoryName(Path.GetFullPath(path))!, Environment.SystemPageSize)
-            : PmemMapping.Open(path, new PmemMapOptions { ReadOnly = true });
+            : PmemMapping.Open(path, new PmemOpenOptions { ReadOnly = true });
         MappingInfo info = mapping.Info;
         Mount? mount = machine.MountOf(path);
         IReadOnlyList<string> advice = Advice.For(info, mount, machine);
