@@ -12,6 +12,7 @@ internal sealed unsafe class Arena : IDisposable
     private const long WindowBytes = 256 << 10;
 
     private readonly void* _source;
+    private NativeLibPmemObj? _objectPool;
 
     public Arena()
     {
@@ -27,6 +28,9 @@ internal sealed unsafe class Arena : IDisposable
 
     /// <summary>A file of the same length on a disk.</summary>
     public DiskFile OnDisk => field ??= new DiskFile(MaxBytes);
+
+    /// <summary>A pool of libpmemobj beside the memory.</summary>
+    public NativeLibPmemObj ObjectPool => _objectPool ??= new NativeLibPmemObj(Where, 64 << 10);
 
     public PmemMapping Map { get; }
 
@@ -47,6 +51,7 @@ internal sealed unsafe class Arena : IDisposable
     public void Dispose()
     {
         OnDisk.Dispose();
+        _objectPool?.Dispose();
         Map.Dispose();
         NativeMemory.AlignedFree(_source);
     }

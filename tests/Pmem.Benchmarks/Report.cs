@@ -34,6 +34,7 @@ internal static class Report
     public static string SizeOf(Contest contest)
     {
         long size = contest.Size;
+        if (contest.Group.StartsWith("journal", StringComparison.Ordinal)) return $"{size} word{(size == 1 ? "" : "s")}";
         if (contest.Group.StartsWith("plan", StringComparison.Ordinal)) return $"{size} range{(size == 1 ? "" : "s")}";
         return size < 1 << 10 ? $"{size} B" : size < 1 << 20 ? $"{size >> 10} KiB" : $"{size >> 20} MiB";
     }

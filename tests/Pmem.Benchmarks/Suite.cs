@@ -13,6 +13,8 @@ internal static class Suite
         PlanContests.Prepared(arena, 16),
         PlanContests.PreparedOrEach(arena, 16),
         PlanContests.BuiltOrEach(arena, 16),
+        .. JournalContests.AllCounts.Select(count => JournalContests.Prepared(arena, count)),
+        .. JournalContests.AllCounts.Select(count => JournalContests.Built(arena, count)),
     ];
 
     /// <summary>All sizes and all rivals.</summary>
@@ -31,6 +33,8 @@ internal static class Suite
             .. PlanContests.AllCounts.Select(count => PlanContests.Prepared(arena, count)),
             .. PlanContests.AllCounts.Select(count => PlanContests.PreparedOrEach(arena, count)),
             .. PlanContests.AllCounts.Select(count => PlanContests.BuiltOrEach(arena, count)),
+            .. JournalContests.AllCounts.Select(count => JournalContests.Prepared(arena, count)),
+            .. JournalContests.AllCounts.Select(count => JournalContests.Built(arena, count)),
         ];
     }
 

@@ -32,20 +32,6 @@ public sealed unsafe class GuardedMemory : IDisposable
     public void Dispose() => _ = SysMman.Unmap(_reserved, _reservedBytes);
 }
 
-/// <summary>A machine on which nothing becomes durable, quickly.</summary>
-internal sealed class IdleMachine : Machine
-{
-    public override void WriteBack(nint start, nint end) { }
-
-    public override void WriteBackAndFence(nint start, nint end) { }
-
-    public override void DeepWriteBack(nint start, nint end) { }
-
-    public override void Fence() { }
-
-    public override int SyncPages(nint start, nint end) => 0;
-}
-
 /// <summary>
 /// A mapping between guard pages next to an array that is treated the same by Span.CopyTo and Fill. Every operation compares
 /// all bytes of both.
@@ -65,8 +51,10 @@ internal sealed class CopyTwin : IDisposable
         MappingInfo decided = MappingInfo.Decide(facts).ValueOrThrow("twin");
         if (!decided.Granularity.Equals(granularity)) throw new InvalidOperationException($"granularity {decided.Granularity}");
         Recorder = new RecordingMachine(platform) { BaseAddress = _memory.Address };
-        Machine machine = isRecorded ? Recorder : new IdleMachine();
-        Mapping = new PmemMapping(new MappedFile(_memory.Address, decided, default), machine, Sysfs.Machine);
+        var file = new MappedFile(_memory.Address, decided, default);
+        // Where nothing is recorded, nothing becomes durable, quickly.
+        Mapping = new PmemMapping(
+            file, isRecorded ? Recorder.PersisterFor(file, Sysfs.Machine) : Persister.For(file, default(NoLines), Recorder, Sysfs.Machine));
         new Random(7).NextBytes(_memory.Span);
         new Random(8).NextBytes(_source.Span);
         _expected = _memory.Span.ToArray();

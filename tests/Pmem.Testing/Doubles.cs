@@ -8,14 +8,15 @@ internal static class Doubles
 {
     /// <summary>Maps a new file as if on this platform and of this kind; what is executed on it is recorded.</summary>
     public static (PmemMapping Mapping, RecordingMachine Machine) Map(
-        string path, long lengthBytes, Platform platform, MappingKind kind, string? sysfsRoot = null, Machine? inner = null)
+        string path, long lengthBytes, Platform platform, MappingKind kind, string? sysfsRoot = null)
     {
         MappedFile real = FileMapper.Map(PmemCreateOptions.Default.ForPath(path, lengthBytes));
         var facts = new MappingFacts(path, real.Info.Facts.FileRange, kind, false, DomainOf(platform), platform);
         MappingInfo decided = MappingInfo.Decide(facts).ValueOrThrow(path);
-        var machine = new RecordingMachine(platform, inner) { BaseAddress = real.Address };
+        var machine = new RecordingMachine(platform) { BaseAddress = real.Address };
         Sysfs sysfs = sysfsRoot is null ? Sysfs.Machine : new Sysfs(sysfsRoot);
-        return (new PmemMapping(real with { Info = decided }, machine, sysfs), machine);
+        MappedFile file = real with { Info = decided };
+        return (new PmemMapping(file, machine.PersisterFor(file, sysfs)), machine);
     }
 
     /// <summary>The same over memory without a file, for what only concerns what is executed.</summary>
@@ -29,7 +30,8 @@ internal static class Doubles
         var facts = new MappingFacts("memory", new ByteRange(0, lengthBytes), kind, false, DomainOf(platform), platform);
         MappingInfo decided = MappingInfo.Decide(facts).ValueOrThrow("memory");
         var machine = new RecordingMachine(platform) { BaseAddress = address };
-        return (new PmemMapping(new MappedFile(address, decided, default), machine, new Sysfs("/nowhere")), machine);
+        var file = new MappedFile(address, decided, default);
+        return (new PmemMapping(file, machine.PersisterFor(file, new Sysfs("/nowhere"))), machine);
     }
 
     /// <summary>The domain of the one region that a made-up platform has.</summary>

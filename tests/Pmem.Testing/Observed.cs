@@ -9,8 +9,8 @@ internal sealed class Observed : IDisposable
 
     private Observed(MappedFile file)
     {
-        _recorder = new RecordingMachine(file.Info.Facts.Platform, PmemPlatform.CurrentMachine) { BaseAddress = file.Address };
-        Mapping = new PmemMapping(file, _recorder, Sysfs.Machine);
+        _recorder = new RecordingMachine(file.Info.Facts.Platform, isPassedOn: true) { BaseAddress = file.Address };
+        Mapping = new PmemMapping(file, _recorder.PersisterFor(file, Sysfs.Machine));
         Address = file.Address;
     }
 

@@ -1,10 +1,12 @@
+using Pmem.Linux;
+
 namespace Pmem.Testing;
 
 /// <summary>
 /// A test double of the machine: records what the executor told it to do, as instructions with offsets in the mapping, and
-/// passes it on to a real machine where there is one.
+/// passes it on to the real machine where it is to.
 /// </summary>
-internal sealed class RecordingMachine(Platform platform, Machine? inner = null) : Machine
+internal sealed class RecordingMachine(Platform platform, bool isPassedOn = false) : IPageSync
 {
     private readonly List<Instruction> _issued = [];
 
@@ -12,6 +14,19 @@ internal sealed class RecordingMachine(Platform platform, Machine? inner = null)
 
     /// <summary>What msync is to return: 0, or the number of an error.</summary>
     public int SyncError { get; set; }
+
+    /// <summary>What a persister and a copier are given: they record here.</summary>
+    public RecordedLines Lines => new(this);
+
+    public Platform Platform => platform;
+
+    public bool IsPassedOn => isPassedOn;
+
+    /// <summary>What libpmem's functions can be executed on.</summary>
+    public LibPmemMachine ForLibPmem => new LibPmemMachine<RecordedLines>(Lines, this);
+
+    /// <summary>The persister that the file's granularity picks, on this machine.</summary>
+    public Persister PersisterFor(MappedFile file, Sysfs sysfs) => Persister.For(file, Lines, this, sysfs);
 
     /// <summary>What was recorded since the last call.</summary>
     public IReadOnlyList<Instruction> Take()
@@ -21,36 +36,45 @@ internal sealed class RecordingMachine(Platform platform, Machine? inner = null)
         return taken;
     }
 
-    public override void WriteBack(nint start, nint end)
-    {
-        _issued.Add(Instruction.NewWriteBack(platform.WriteBack, RangeOf(start, end)));
-        inner?.WriteBack(start, end);
-    }
-
-    public override void WriteBackAndFence(nint start, nint end)
-    {
-        _issued.Add(Instruction.NewWriteBack(platform.WriteBack, RangeOf(start, end)));
-        _issued.Add(Instruction.Fence);
-        inner?.WriteBackAndFence(start, end);
-    }
-
-    public override void DeepWriteBack(nint start, nint end)
-    {
-        _issued.Add(Instruction.NewWriteBack(platform.DeepWriteBack, RangeOf(start, end)));
-        inner?.DeepWriteBack(start, end);
-    }
-
-    public override void Fence()
-    {
-        _issued.Add(Instruction.Fence);
-        inner?.Fence();
-    }
-
-    public override int SyncPages(nint start, nint end)
+    public int Sync(nint start, nint end)
     {
         _issued.Add(Instruction.NewSyncPages(RangeOf(start, end)));
-        return SyncError != 0 ? SyncError : inner?.SyncPages(start, end) ?? 0;
+        if (SyncError != 0) return SyncError;
+        return isPassedOn ? FileMapper.System.Sync(start, end) : 0;
     }
 
+    public void WriteBack(WriteBackKind kind, nint start, nint end) => _issued.Add(Instruction.NewWriteBack(kind, RangeOf(start, end)));
+
+    public void Fence() => _issued.Add(Instruction.Fence);
+
     private ByteRange RangeOf(nint start, nint end) => new(start - BaseAddress, end - start);
+}
+
+/// <summary>The instructions of a recording machine.</summary>
+internal readonly struct RecordedLines(RecordingMachine machine) : ILineInstructions
+{
+    public void WriteBack(nint start, nint end)
+    {
+        machine.WriteBack(machine.Platform.WriteBack, start, end);
+        if (machine.IsPassedOn) PmemPlatform.CurrentLines.WriteBack(start, end);
+    }
+
+    public void WriteBackAndFence(nint start, nint end)
+    {
+        machine.WriteBack(machine.Platform.WriteBack, start, end);
+        machine.Fence();
+        if (machine.IsPassedOn) PmemPlatform.CurrentLines.WriteBackAndFence(start, end);
+    }
+
+    public void DeepWriteBack(nint start, nint end)
+    {
+        machine.WriteBack(machine.Platform.DeepWriteBack, start, end);
+        if (machine.IsPassedOn) PmemPlatform.CurrentLines.DeepWriteBack(start, end);
+    }
+
+    public void Fence()
+    {
+        machine.Fence();
+        if (machine.IsPassedOn) PmemPlatform.CurrentLines.Fence();
+    }
 }

@@ -17,11 +17,11 @@ internal sealed unsafe class StubRecorder : IDisposable
         _buffer = SysMman.MapAnonymous(BufferBytes, SysMman.ProtRead | SysMman.ProtWrite);
         *(nint*)_buffer = _buffer + sizeof(nint);
         nint[] stubs = ExecutablePage.TryPlace(Code(isFenced: 0), Code(isFenced: 1)) ?? throw new PmemException("no executable memory");
-        Machine = StubMachine.Over(stubs[0], stubs[1], FenceKind.Sfence);
+        Lines = new StubLines(stubs[0], stubs[1], stubs[0], 0, isFullFence: false);
     }
 
-    /// <summary>A machine that calls the doubles.</summary>
-    public StubMachine Machine { get; }
+    /// <summary>Instructions that call the doubles.</summary>
+    public StubLines Lines { get; }
 
     /// <summary>The calls: start, end, and whether it was the stub with the fence.</summary>
     public IReadOnlyList<(nint Start, nint End, bool IsFenced)> Calls()

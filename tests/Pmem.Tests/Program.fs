@@ -12,6 +12,9 @@ let private tests =
         PlatformTests.tests
         StubTests.tests
         ExecutorTests.tests
+        PagePersisterTests.tests
+        LifetimeTests.tests
+        ReferenceTests.tests
         MappingTests.tests
         FaultTests.tests
         EnvironmentTests.tests
@@ -19,6 +22,7 @@ let private tests =
         TrackerTests.tests
         CreationTests.tests
         SampleTests.tests
+        StructureTests.tests
         CopyPlanTests.tests
         CopyTests.tests
         CopyRefusalTests.tests
@@ -38,6 +42,8 @@ let private tests =
         PersistLintTests.tests
         PictureTests.tests
         SimulatedMemoryTests.tests
+        DurabilityTests.tests
+        LawTests.tests
         TraceTextTests.tests
         ToolTests.tests
         Dax.tests

@@ -11,50 +11,6 @@ namespace Pmem;
 //  with a destination and a length that are multiples of 8, all       pmem_memmove_persist(3)
 //  stores have at least 8 bytes
 
-/// <summary>
-/// Where a copy reads: at its own position (a move), or always in the same bytes (a fill). So one kernel does both.
-/// </summary>
-internal readonly unsafe struct CopySource
-{
-    /// <summary>How much is read at once.</summary>
-    public const nuint BlockBytes = 4 * LineSplit.LineBytes;
-
-    private readonly byte* _start;
-    private readonly nuint _mask;
-
-    private CopySource(byte* start, nuint mask)
-    {
-        _start = start;
-        _mask = mask;
-    }
-
-    public static CopySource Bytes(byte* start) => new(start, nuint.MaxValue);
-
-    /// <summary>A block of bytes with the same value.</summary>
-    public static CopySource Pattern(byte* block) => new(block, 0);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public byte* At(nuint offset) => _start + (offset & _mask);
-
-    /// <summary>Whether the destination lies in the source and behind its start: then the end must be copied first.</summary>
-    public bool MustGoBackwards(byte* to, nuint length) => (nuint)to - (nuint)_start < length && _mask != 0;
-}
-
-/// <summary>A destination cut at its cache lines, in bytes: before the first whole line, whole lines, after the last.</summary>
-internal readonly record struct LineSplit(nuint Head, nuint Lines, nuint Tail)
-{
-    public const nuint LineBytes = 64;
-
-    /// <summary>Of a destination without a whole line all is head, up to the line's end, and tail.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static LineSplit Of(nuint address, nuint length)
-    {
-        nuint head = Math.Min((nuint)(-(nint)address) & (LineBytes - 1), length);
-        nuint rest = length - head;
-        return new LineSplit(head, rest & ~(LineBytes - 1), rest & (LineBytes - 1));
-    }
-}
-
 /// <summary>Loops that store. They know nothing of write-backs and fences, and no address but those they are given.</summary>
 /// <remarks>
 /// SAFETY (all of this file): the caller vouches for the source and the destination, which stay where they are (mapped, pinned)
@@ -65,12 +21,7 @@ internal static unsafe class CopyKernels
     /// <summary>Copies at most 64 bytes through the cache. All are read before the first is stored.</summary>
     public static void Short(byte* to, byte* from, nuint length)
     {
-        if (length > 32)
-        {
-            Vector256<byte> a = Vector256.Load(from), b = Vector256.Load(from + length - 32);
-            a.Store(to);
-            b.Store(to + length - 32);
-        }
+        if (length > 32) Over32(to, from, length);
         else if (length >= 16)
         {
             Vector128<byte> a = Vector128.Load(from), b = Vector128.Load(from + length - 16);
@@ -80,7 +31,34 @@ internal static unsafe class CopyKernels
         else ShortWords(to, from, length);
     }
 
-    /// <summary>Copies 64 to 256 bytes through the cache. All are read before the first is stored.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Over32(byte* to, byte* from, nuint length)
+    {
+        if (Vector256.IsHardwareAccelerated)
+        {
+            Vector256<byte> a = Vector256.Load(from), b = Vector256.Load(from + length - 32);
+            a.Store(to);
+            b.Store(to + length - 32);
+        }
+        else
+        {
+            Vector128<byte> a = Vector128.Load(from), b = Vector128.Load(from + 16);
+            Vector128<byte> y = Vector128.Load(from + length - 32), z = Vector128.Load(from + length - 16);
+            a.Store(to);
+            b.Store(to + 16);
+            y.Store(to + length - 32);
+            z.Store(to + length - 16);
+        }
+    }
+
+    /// <summary>Whether <see cref="Short"/> or <see cref="Middle"/> copies this many bytes: whole, through registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool IsMiddle(nuint length) => Vector256.IsHardwareAccelerated && length <= CopySource.BlockBytes;
+
+    /// <summary>
+    /// Copies 64 to 256 bytes through the cache. All are read before the first is stored: only
+    /// where there are vectors of 256 bits.
+    /// </summary>
     public static void Middle(byte* to, byte* from, nuint length)
     {
         byte* fromEnd = from + length, toEnd = to + length;

@@ -3,8 +3,6 @@ namespace Pmem;
 /// <content>The copying half of libpmem.</content>
 public static unsafe partial class LibPmem
 {
-    private static readonly Lazy<Copier> Copying = new(() => CopierOf(PmemPlatform.CurrentMachine));
-
     /// <summary><c>pmem_memmove</c>: copies bytes, which may overlap, and makes them durable as the flags say.</summary>
     /// <returns>The destination.</returns>
     /// <remarks>
@@ -14,10 +12,10 @@ public static unsafe partial class LibPmem
     /// <exception cref="PmemException">There is no write-back here, and msync failed instead.</exception>
     public static byte* MemMove(void* destination, void* source, nuint length, PmemCopyOptions flags)
     {
-        Copier copier = t_copier ?? Copying.Value;
-        CopyPlan plan = copier.PlanOf(Resolved(flags));
+        LibPmemMachine machine = Machine;
+        CopyPlan plan = machine.Plans.For(Resolved(flags));
         // SAFETY: as in C, both addresses are the caller's responsibility.
-        copier.Move((byte*)destination, (byte*)source, length, plan);
+        _ = machine.Copier.Move((byte*)destination, (byte*)source, length, plan);
         if (plan.SyncsPages) SyncCopied(destination, length);
         return (byte*)destination;
     }
@@ -31,10 +29,10 @@ public static unsafe partial class LibPmem
     /// <inheritdoc cref="MemMove"/>
     public static byte* MemSet(void* destination, int value, nuint length, PmemCopyOptions flags)
     {
-        Copier copier = t_copier ?? Copying.Value;
-        CopyPlan plan = copier.PlanOf(Resolved(flags));
+        LibPmemMachine machine = Machine;
+        CopyPlan plan = machine.Plans.For(Resolved(flags));
         // SAFETY: as in C, the address is the caller's responsibility.
-        copier.Fill((byte*)destination, (byte)value, length, plan);
+        _ = machine.Copier.Fill((byte*)destination, (byte)value, length, plan);
         if (plan.SyncsPages) SyncCopied(destination, length);
         return (byte*)destination;
     }
@@ -68,14 +66,6 @@ public static unsafe partial class LibPmem
     /// <inheritdoc cref="MemMove"/>
     public static byte* MemSetNoDrain(void* destination, int value, nuint length) =>
         MemSet(destination, value, length, PmemCopyOptions.NoDrain);
-
-    /// <summary>As in C, every address is taken for persistent memory; in which region it lies is not asked.</summary>
-    private static Copier CopierOf(Machine machine)
-    {
-        Platform platform = PmemPlatform.Current;
-        StoreGranularity granularity = platform.ElidesFlush("") ? StoreGranularity.Byte : StoreGranularity.CacheLine;
-        return new Copier(machine, platform, granularity);
-    }
 
     /// <summary>
     /// No flush goes before non-temporal, and that before temporal: PMDK 1.12, src/libpmem2/x86_64/init.c, memmove_nodrain.

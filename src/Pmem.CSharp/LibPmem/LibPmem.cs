@@ -17,15 +17,15 @@ public static unsafe partial class LibPmem
     private const int MinorVersion = 1;
 
     [ThreadStatic] private static string? t_error;
-    [ThreadStatic] private static Machine? t_machine;
-    [ThreadStatic] private static Copier? t_copier;
+    [ThreadStatic] private static LibPmemMachine? t_machine;
+    private static readonly Lazy<LibPmemMachine> Real =
+        new(() => new LibPmemMachine<StubLines>(PmemPlatform.CurrentLines, FileMapper.System));
 
-    /// <summary>What executes. A test can have the calls of its thread executed by another.</summary>
-    internal static Machine Machine
-    {
-        get => t_machine ?? PmemPlatform.CurrentMachine;
-        set => (t_machine, t_copier) = (value, CopierOf(value));
-    }
+    /// <summary>What executes.</summary>
+    private static LibPmemMachine Machine => t_machine ?? Real.Value;
+
+    /// <summary>A test has the calls of its thread executed by another, until it says null.</summary>
+    internal static void ExecuteOn(LibPmemMachine? machine) => t_machine = machine;
 
     /// <summary><c>pmem_map_file</c>: maps a file; null where it fails.</summary>
     /// <param name="path">The file, the DAX device, or for a temporary file the directory.</param>
@@ -86,7 +86,7 @@ public static unsafe partial class LibPmem
         if (length == 0) return 0;
         nuint page = (nuint)Environment.SystemPageSize - 1;
         nuint start = (nuint)address & ~page;
-        int error = Machine.SyncPages((nint)start, (nint)(((nuint)address + length + page) & ~page));
+        int error = Machine.Pages.Sync((nint)start, (nint)(((nuint)address + length + page) & ~page));
         return error == 0 ? 0 : Fail(error, "msync");
     }
 
@@ -143,7 +143,7 @@ public static unsafe partial class LibPmem
             while (start < end)
             {
                 MappedFile? file = RangeTracker.PieceAt(start, end, out nint next);
-                int error = file is null ? Machine.SyncPages(start, next) : file.DeepDrain(start, next, Machine, Sysfs.Machine);
+                int error = file is null ? Machine.Pages.Sync(start, next) : file.DeepDrain(start, next, Machine.Pages, Sysfs.Machine);
                 if (error != 0) return Fail(error, file is { Kind.IsPageCache: false } ? "deep flush" : "msync");
                 start = next;
             }

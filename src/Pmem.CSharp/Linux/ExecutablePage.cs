@@ -30,12 +30,4 @@ internal static unsafe class ExecutablePage
         _ = SysMman.Unmap(page, size);
         return null;
     }
-
-    /// <summary>Whether this process is granted executable memory, found by asking for it.</summary>
-    public static bool IsGranted()
-    {
-        if (TryPlace([0xC3]) is not [nint function]) return false;
-        _ = SysMman.Unmap(function, (nuint)Environment.SystemPageSize);
-        return true;
-    }
 }

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using Pmem.Linux;
 
@@ -9,7 +8,10 @@ namespace Pmem;
 public static class PmemPlatform
 {
     private static readonly Lazy<Platform> Decided = new(() => Platform.Decide(Probe()).ValueOrThrow(""));
-    private static readonly Lazy<Machine> Built = new(() => Machine.For(Current));
+    private static readonly Lazy<BuiltLines> Built = new(() => new BuiltLines(s_stubs is null ? default : s_stubs.LinesFor(Current)));
+
+    /// <summary>Placed when it is found out whether they can be.</summary>
+    private static PlacedStubs? s_stubs;
 
     /// <summary>The decisions for this machine.</summary>
     /// <exception cref="PmemException">An environment variable of the library has a value that it cannot have.</exception>
@@ -19,7 +21,14 @@ public static class PmemPlatform
     /// <summary>One paragraph that tells a person what a persist does here, and why.</summary>
     public static string Describe() => Current.Describe();
 
-    internal static Machine CurrentMachine => Built.Value;
+    /// <summary>The instructions of this machine.</summary>
+    internal static ref readonly StubLines CurrentLines => ref Built.Value.Lines;
+
+    /// <summary>A place from which the instructions need not be copied for each call.</summary>
+    private sealed class BuiltLines(StubLines lines)
+    {
+        public readonly StubLines Lines = lines;
+    }
 
     private static PlatformFacts Probe()
     {
@@ -36,6 +45,8 @@ public static class PmemPlatform
         (int _, int extendedB, int _, int _) = hasLeaf7 ? X86Base.CpuId(7, 0) : default;
         const int arm64Dcpop = 1 << 16;
         const int arm64Dcpodp = 1;
+        int lineSizeBytes = X86Base.IsSupported ? ((featuresB >> 8) & 0xFF) * 8 : (int)CacheLine.SizeBytes;
+        s_stubs = PlacedStubs.TryPlace(architecture, lineSizeBytes);
         bool isArm64 = architecture == Architecture.Arm64;
 
         return new PlatformFacts(
@@ -45,18 +56,13 @@ public static class PmemPlatform
             hasClwb: (extendedB & (1 << 24)) != 0,
             hasDcCvap: isArm64 && (SysAuxv.HardwareCapabilities & arm64Dcpop) != 0,
             hasDcCvadp: isArm64 && (SysAuxv.HardwareCapabilities2 & arm64Dcpodp) != 0,
-            canRunMachineCode: architecture == Architecture.X64 && ExecutablePage.IsGranted(),
-            lineSizeBytes: X86Base.IsSupported ? ((featuresB >> 8) & 0xFF) * 8 : CacheLine.SizeBytes,
+            canRunMachineCode: s_stubs is not null,
+            lineSizeBytes: lineSizeBytes,
             pageSizeBytes: Environment.SystemPageSize,
-            vectorBits: VectorBits(),
+            vectorBits: VectorWidth.Widest,
             persistenceDomains: Sysfs.Machine.PersistenceDomains(),
             environment: Variables());
     }
-
-    private static int VectorBits() =>
-        Vector512.IsHardwareAccelerated ? 512
-        : Vector256.IsHardwareAccelerated ? 256
-        : Vector128.IsHardwareAccelerated ? 128 : 0;
 
     private static Dictionary<string, string> Variables()
     {

@@ -15,7 +15,7 @@ internal static class FileMapper
     {
         // Finds out all that can fail about the platform before any file is touched.
         _ = PmemPlatform.Current;
-        _ = PmemPlatform.CurrentMachine;
+        _ = PmemPlatform.CurrentLines;
         if (request.File.New is { } made) Allow(made.LengthBytes >= 0, Refusal.NewLengthNotPositive(made.LengthBytes), request.File.Path);
 
         for (int attempt = 0; attempt < Attempts; attempt++)

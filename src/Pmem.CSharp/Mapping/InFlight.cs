@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
 namespace Pmem;
 
 /// <summary>
@@ -5,10 +8,14 @@ namespace Pmem;
 /// leaves with two plain stores: no locked instruction, no system call, no allocation.
 /// </summary>
 /// <remarks>
-/// An asymmetric Dekker handshake. A thread stores the mapping's number in its own slot, then reads whether the mapping is
+/// <para>An asymmetric Dekker handshake. A thread stores the mapping's number in its own slot, then reads whether the mapping is
 /// closed. Dispose sets closed, makes every processor pass a full barrier (membarrier(2)), then reads the slots. So either
-/// the thread sees that the mapping is closed, or Dispose sees the thread.
+/// the thread sees that the mapping is closed, or Dispose sees the thread.</para>
+/// <para>A thread can enter while it is in a mapping: a handler of FirstChanceException runs inside of a call. Then it has a
+/// second slot, and so on. The slots of two threads are never on one cache line, whatever a collection moves: hence the
+/// empty space around the fields.</para>
 /// </remarks>
+[StructLayout(LayoutKind.Explicit, Size = 256)]
 internal sealed class InFlight
 {
     [ThreadStatic] private static InFlight? t_slot;
@@ -16,32 +23,78 @@ internal sealed class InFlight
     private static readonly List<WeakReference<InFlight>> Slots = [];
     private static int s_pruneAt = 64;
 
-    private long _mapping;
+    [FieldOffset(120)] private long _mapping;
+    [FieldOffset(128)] private InFlight? _nested;
 
-    /// <summary>This thread's slot. It lives as long as the thread.</summary>
-    public static InFlight Slot => t_slot ?? Register();
+    private InFlight() { }
 
     /// <summary>From here until <see cref="Leave"/> the mapping, if it is not closed yet, stays mapped.</summary>
-    public void Enter(long mapping) => Volatile.Write(ref _mapping, mapping);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static InFlight Enter(long mapping)
+    {
+        InFlight slot = t_slot ?? RegisterFirst();
+        if (slot._mapping != 0) slot = slot.FreeNested();
+        Volatile.Write(ref slot._mapping, mapping);
+        return slot;
+    }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Leave() => Volatile.Write(ref _mapping, 0);
 
-    /// <summary>Waits until no thread that entered before the mapping was closed is still in it.</summary>
+    /// <summary>Whether this thread is inside of a call of the mapping.</summary>
+    public static bool IsThisThreadIn(long mapping)
+    {
+        for (InFlight? slot = t_slot; slot is not null; slot = slot._nested)
+            if (slot._mapping == mapping) return true;
+        return false;
+    }
+
+    /// <summary>
+    /// Waits until no thread that entered before the mapping was closed is still in it. An interrupt is kept for later: a
+    /// mapping that nobody waits for would never be unmapped.
+    /// </summary>
     public static void WaitUntilNobodyIsIn(long mapping)
     {
         Interlocked.MemoryBarrierProcessWide();
-        InFlight[] slots;
+        bool wasInterrupted = false;
+        while (true)
+        {
+            try
+            {
+                foreach (InFlight slot in LiveSlots())
+                {
+                    SpinWait spin = default;
+                    while (Volatile.Read(ref slot._mapping) == mapping) spin.SpinOnce();
+                }
+                break;
+            }
+            catch (ThreadInterruptedException)
+            {
+                wasInterrupted = true;
+            }
+        }
+        if (wasInterrupted) Thread.CurrentThread.Interrupt();
+    }
+
+    private static InFlight[] LiveSlots()
+    {
         lock (Gate)
         {
             Slots.RemoveAll(slot => !slot.TryGetTarget(out _));
-            slots = [.. Slots.Select(slot => slot.TryGetTarget(out InFlight? target) ? target : null).OfType<InFlight>()];
-        }
-        foreach (InFlight slot in slots)
-        {
-            SpinWait spin = default;
-            while (Volatile.Read(ref slot._mapping) == mapping) spin.SpinOnce();
+            return [.. Slots.Select(slot => slot.TryGetTarget(out InFlight? target) ? target : null).OfType<InFlight>()];
         }
     }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private InFlight FreeNested()
+    {
+        InFlight slot = this;
+        while (slot._mapping != 0) slot = slot._nested ??= Register();
+        return slot;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static InFlight RegisterFirst() => t_slot = Register();
 
     private static InFlight Register()
     {
@@ -56,6 +109,6 @@ internal sealed class InFlight
             }
             Slots.Add(new WeakReference<InFlight>(slot));
         }
-        return t_slot = slot;
+        return slot;
     }
 }

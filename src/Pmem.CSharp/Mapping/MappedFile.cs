@@ -24,13 +24,13 @@ internal sealed record MappedFile(nint Address, MappingInfo Info, DeviceNumber D
     public int Unmap() => RangeTracker.Unmap(Address, MappedBytes);
 
     /// <summary>What a deep drain does after its fence: 0, or the error number.</summary>
-    public int DeepDrain(nint start, nint end, Machine machine, Sysfs sysfs)
+    public int DeepDrain(nint start, nint end, IPageSync pages, Sysfs sysfs)
     {
         string? region = Kind.IsPageCache ? null : sysfs.RegionOf(Device, isBlockDevice: Kind.IsFileDax);
         FSharpResult<DeepFlush, Refusal> decision = DeepFlush.Decide(Kind, Sysfs.DeepFlushStateOf(region));
         if (decision.IsError) throw Failures.OfDeepFlush(decision.ErrorValue, Info.Path);
         DeepFlush action = decision.ResultValue;
         if (action.IsWriteRegion) return Sysfs.WriteDeepFlush(region!);
-        return action.IsSyncPages ? machine.SyncPages(start, end) : 0;
+        return action.IsSyncPages ? pages.Sync(start, end) : 0;
     }
 }

@@ -1,5 +1,4 @@
 using Microsoft.Win32.SafeHandles;
-using Pmem.Linux;
 
 namespace Pmem;
 
@@ -95,5 +94,9 @@ public sealed unsafe partial class PmemMapping
         return new FileRequest($"descriptor {file.DangerousGetHandle()}") { Handle = file };
     }
 
-    private static PmemMapping Over(MapRequest request) => new(FileMapper.Map(request), PmemPlatform.CurrentMachine, Sysfs.Machine);
+    private static PmemMapping Over(MapRequest request)
+    {
+        MappedFile file = FileMapper.Map(request);
+        return new PmemMapping(file, Persister.For(file));
+    }
 }

@@ -34,7 +34,13 @@ public sealed unsafe partial class PmemMapping : IPersistentMemory
     /// <param name="offset">Where to, in bytes.</param>
     /// <param name="bytes">What.</param>
     /// <exception cref="InvalidOperationException">The mapping is read-only.</exception>
-    public void Store(long offset, ReadOnlySpan<byte> bytes) => Write(offset, bytes, PmemCopyOptions.NoFlush);
+    public void Store(long offset, ReadOnlySpan<byte> bytes)
+    {
+        ThrowIfReadOnly();
+        InFlight slot = Enter(offset, bytes.Length);
+        StoreBytes(offset, bytes);
+        slot.Leave();
+    }
 
     /// <summary>Stores bytes past the cache: durable after the next drain, without a flush.</summary>
     /// <param name="offset">Where to, in bytes.</param>
@@ -66,17 +72,29 @@ public sealed unsafe partial class PmemMapping : IPersistentMemory
 
     /// <summary>Notes that a caller was promised the operation with this number: nothing to do on real memory.</summary>
     /// <param name="operation">Its number.</param>
-    public void Acknowledge(long operation) => ThrowIfClosed();
+    public void Acknowledge(long operation)
+    {
+        InFlight slot = Enter();
+        Leave(slot, _persister.Acknowledge(operation));
+    }
+
+    /// <summary>Stores in the mapping, which this thread is in; the range was checked.</summary>
+    private void StoreBytes(long offset, ReadOnlySpan<byte> bytes)
+    {
+        byte* to = (byte*)_address + offset;
+        // A word by one instruction: an aligned one is never torn. The copier promises that of whole words only.
+        if (bytes.Length == sizeof(long)) Unsafe.WriteUnaligned(to, Unsafe.ReadUnaligned<long>(in bytes[0]));
+        else if (bytes.Length == sizeof(int)) Unsafe.WriteUnaligned(to, Unsafe.ReadUnaligned<int>(in bytes[0]));
+        else
+        {
+            // SAFETY: the caller checked the destination, and nothing is unmapped until it leaves; the source is pinned.
+            fixed (byte* from = bytes) _ = _copier.Move(to, from, (nuint)bytes.Length, _plans.For(PmemCopyOptions.NoFlush));
+        }
+    }
 
     void IPersistentMemory.Read(long offset, Span<byte> destination, SourceLine source) => Read(offset, destination);
 
-    void IPersistentMemory.Store(long offset, ReadOnlySpan<byte> bytes, SourceLine source)
-    {
-        // A word by one instruction: an aligned one is never torn. The copier promises that of whole words only.
-        if (bytes.Length == sizeof(long)) Store(offset, Unsafe.ReadUnaligned<long>(in bytes[0]));
-        else if (bytes.Length == sizeof(int)) Store(offset, Unsafe.ReadUnaligned<int>(in bytes[0]));
-        else Store(offset, bytes);
-    }
+    void IPersistentMemory.Store(long offset, ReadOnlySpan<byte> bytes, SourceLine source) => Store(offset, bytes);
 
     void IPersistentMemory.StoreNonTemporal(long offset, ReadOnlySpan<byte> bytes, SourceLine source) => StoreNonTemporal(offset, bytes);
 

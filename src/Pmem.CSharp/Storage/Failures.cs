@@ -17,12 +17,12 @@ internal static class Failures
             Refusal.LengthNotPositive or Refusal.LengthNotAligned or Refusal.DeviceLength => new ArgumentOutOfRangeException("length", message),
             Refusal.OffsetNotAligned or Refusal.OutsideFile => new ArgumentOutOfRangeException("options", message),
             Refusal.Contradiction or Refusal.DoesNotApply => new ArgumentException(message, "options"),
-            _ => new PmemException(message, path, 0),
+            _ => new PmemException(message, path, refusal),
         };
     }
 
     /// <summary>The flags of a copy exclude each other, or are not all known.</summary>
-    public static ArgumentException OfCopyFlags(Refusal refusal) => new(refusal.ToString(), "how");
+    public static ArgumentException OfCopyFlags(Refusal refusal) => new(refusal.ToString(), "options");
 
     /// <summary>
     /// A call that failed. Where .NET has an exception of its own for the error, the number is in its inner exception.
@@ -69,11 +69,12 @@ internal static class Failures
         $"Cannot {doing} bytes {offset} to {offset + length} of '{path}': {Errno.Describe(number)}. "
         + "What was stored there since the last successful persist may be lost. Storage may have failed or be full: "
         + "keep the data, and do not count on a second try (the operating system may report an error only once).",
-        path, number);
+        path, number)
+    { NotDurable = [new ByteRange(offset, length)] };
 
     /// <summary>A deep flush that cannot reach the device. What an ordinary persist made durable stays so.</summary>
     public static PmemException OfDeepFlush(Refusal refusal, string path) => new(
-        $"Cannot deep-flush '{path}'. {refusal} An ordinary persist works.", path, 0);
+        $"Cannot deep-flush '{path}'. {refusal} An ordinary persist works.", path, refusal);
 
     private static string Advice(int number) => number switch
     {

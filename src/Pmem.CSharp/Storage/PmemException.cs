@@ -24,6 +24,8 @@ public sealed class PmemException : IOException
         ErrorName = errorNumber == 0 ? "" : Errno.Name(errorNumber);
     }
 
+    internal PmemException(string message, string path, Refusal refusal) : this(message, path, 0) => Refusal = refusal;
+
     /// <summary>The path of the file, as it was given; empty where there is none.</summary>
     public string Path { get; }
 
@@ -32,4 +34,13 @@ public sealed class PmemException : IOException
 
     /// <summary>Its name, as in ENOSPC; empty where the library itself refused.</summary>
     public string ErrorName { get; }
+
+    /// <summary>Why the library itself refused; null where it did not.</summary>
+    public Refusal? Refusal { get; }
+
+    /// <summary>
+    /// Where storage failed: the ranges of the mapping that were flushed and are not known to be durable, as whole pages, sorted.
+    /// What was stored and not flushed is not among them, and may be lost as well. Empty for any other error.
+    /// </summary>
+    public IReadOnlyList<ByteRange> NotDurable { get; internal init; } = [];
 }

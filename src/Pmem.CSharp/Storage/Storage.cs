@@ -4,7 +4,7 @@ namespace Pmem;
 /// The seam of an operating system: a file is opened or made, mapped, and its pages are synced. Each system has a folder
 /// with the three; nothing above asks for more.
 /// </summary>
-internal abstract class Storage
+internal abstract class Storage : IPageSync
 {
     /// <summary>Opens the file, or makes it; it is closed, and taken back, by its Dispose.</summary>
     public abstract StoredFile Open(FileRequest request);
@@ -20,6 +20,13 @@ internal abstract class Storage
 
     /// <summary>Makes every page of a mapping present: 0, or the error number.</summary>
     public abstract int Populate(nint address, long lengthBytes, bool isReadOnly);
+}
+
+/// <summary>The part of it that makes pages durable.</summary>
+internal interface IPageSync
+{
+    /// <summary>Has the whole pages of a range written to storage, and waits: 0, or the error number. Does not throw.</summary>
+    int Sync(nint start, nint end);
 }
 
 /// <summary>How bytes of a file are to be mapped.</summary>

@@ -31,8 +31,10 @@ type internal CopyPlan =
         WritesBack: bool
         /// The platform's fence follows.
         Fences: bool
-        /// Pages are synchronised by the operating system: msync(MS_SYNC).
+        /// The pages are to be synchronised by the operating system, msync(MS_SYNC): at once, or by the next drain.
         SyncsPages: bool
+        /// The bytes are durable when the copy returns.
+        Drains: bool
     }
 
     /// Whether a copy of this many bytes, all of them in whole lines, is stored past the cache.
@@ -104,7 +106,8 @@ module internal CopyPlan =
                 do! exclude flags PmemCopyOptions.WriteCombining PmemCopyOptions.NoFlush ("WriteCombining", "NoFlush")
         }
 
-    let private vectorBits (platform: Platform) =
+    /// The widest vector to store with, in bits; 0 where there is none.
+    let internal vectorBits (platform: Platform) =
         match platform.Environment.VectorBits with
         | 0 -> platform.Facts.VectorBits
         | widest -> min widest platform.Facts.VectorBits
@@ -130,6 +133,7 @@ module internal CopyPlan =
             do! check platform flags
             let isFlushed = not (has PmemCopyOptions.NoFlush flags)
             let isByPage = platform.SyncsPages granularity
+            let drains = isFlushed && not (has PmemCopyOptions.NoDrain flags)
 
             let isPast =
                 hasAny (PmemCopyOptions.NonTemporal ||| PmemCopyOptions.WriteCombining) flags
@@ -152,7 +156,8 @@ module internal CopyPlan =
                     HasNonTemporalEdges = canBePast && isPast
                     VectorBits = vectorBits platform
                     WritesBack = isFlushed && not isByPage && granularity = StoreGranularity.CacheLine
-                    Fences = isFlushed && not isByPage && not (has PmemCopyOptions.NoDrain flags)
+                    Fences = drains && not isByPage
                     SyncsPages = isFlushed && isByPage
+                    Drains = drains
                 }
         }

@@ -32,8 +32,12 @@ module internal Bounds =
 
         length
 
-    let inline isWithin (size: int64) (offset: int64) (length: int64) =
+    let isWithin (size: int64) (offset: int64) (length: int64) =
         offset >= 0L && length >= 0L && offset <= size && length <= size - offset
+
+    /// The same for a size that is 0 or more, with one comparison each: a negative number is a huge unsigned one.
+    let isInside (size: int64) (offset: int64) (length: int64) =
+        uint64 offset <= uint64 size && uint64 length <= uint64 (size - offset)
 
     /// Whether an offset or a length, 0 or more, is a whole number of units.
     let isWhole (unitBytes: int64) (bytes: int64) = bytes >= 0L && bytes % unitBytes = 0L

@@ -114,7 +114,7 @@ let tests =
                 let address = FSharp.NativeInterop.NativePtr.ofNativeInt<byte> memory.Address
                 let at = FSharp.NativeInterop.NativePtr.toVoidPtr address
                 let machine = RecordingMachine(PmemPlatform.Current, BaseAddress = memory.Address)
-                LibPmem.Machine <- machine
+                LibPmem.ExecuteOn machine.ForLibPmem
 
                 try
                     for flags in 0..127 do
@@ -138,5 +138,5 @@ let tests =
                         elif throughCache then
                             Expect.isTrue isWrittenBack $"written back, {flags}"
                 finally
-                    LibPmem.Machine <- PmemPlatform.CurrentMachine)
+                    LibPmem.ExecuteOn null)
         ]

@@ -23,7 +23,7 @@ let private disassemble (code: byte[]) =
     ]
 
 let private expected writeBack fence =
-    [ $"{writeBack} [rdi]"; "add rdi,40h"; "cmp rdi,rsi"; "jb short 0" ]
+    [ "endbr64"; $"{writeBack} [rdi]"; "add rdi,40h"; "cmp rdi,rsi"; "jb short 4" ]
     @ fence
     @ [ "ret" ]
 
@@ -46,19 +46,21 @@ let tests =
         [
             for kind, mnemonic in kinds do
                 testCase $"{mnemonic} without a fence is exactly these instructions" (fun () ->
-                    Expect.equal (disassemble (StubCode.X64SystemV(kind, null, 64uy))) (expected mnemonic []) mnemonic)
+                    Expect.equal (disassemble (X64Stubs.WriteBack(kind, null, 64))) (expected mnemonic []) mnemonic)
 
                 for fence, fenceMnemonic in [ Sfence, "sfence"; Mfence, "mfence" ] do
                     testCase $"{mnemonic} with {fenceMnemonic} is exactly these instructions" (fun () ->
                         Expect.equal
-                            (disassemble (StubCode.X64SystemV(kind, fence, 64uy)))
+                            (disassemble (X64Stubs.WriteBack(kind, fence, 64)))
                             (expected mnemonic [ fenceMnemonic ])
                             mnemonic)
 
                 Harness.needing mnemonic (fun () -> isThere kind) $"{mnemonic} runs and changes no byte" (fun () ->
                     Harness.inDirectory (fun directory ->
                         let machine =
-                            StubMachine.Create(kind, (if kind = Clflush then Mfence else Sfence), 64L)
+                            match PlacedStubs.TryPlace(Runtime.InteropServices.Architecture.X64, 64) with
+                            | null -> failtest "no executable memory"
+                            | placed -> placed.Lines(kind, kind, (if kind = Clflush then Mfence else Sfence))
 
                         use map = PmemMapping.Create(IO.Path.Combine(directory, "f"), int64 (20 * page))
                         Random(1).NextBytes map.Span
@@ -75,20 +77,51 @@ let tests =
 
                         Expect.equal (map.Span.ToArray()) before "bytes"))
 
-            testCase "arm64 write-backs are refused"
+            testCase "the fences alone are exactly these instructions"
             <| fun () ->
-                Expect.throwsT<ArgumentOutOfRangeException>
-                    (fun () -> StubCode.X64SystemV(DcCvap, null, 64uy) |> ignore)
-                    "DC CVAP"
+                Expect.equal (disassemble (X64Stubs.Fence Sfence)) [ "endbr64"; "sfence"; "ret" ] "sfence"
+                Expect.equal (disassemble (X64Stubs.Fence Mfence)) [ "endbr64"; "mfence"; "ret" ] "mfence"
+
+            testCase "Arm64's are exactly these words"
+            <| fun () ->
+                let words (code: byte[]) =
+                    [ for at in 0..4 .. code.Length - 4 -> BitConverter.ToUInt32(code, at) ]
+
+                let loop writeBack =
+                    [ 0xd503245fu; writeBack; 0x91010000u; 0xeb01001fu; 0x54ffffa3u ]
+
+                for kind, writeBack in [ DcCvap, 0xd50b7c20u; DcCvadp, 0xd50b7d20u ] do
+                    Expect.equal
+                        (words (Arm64Stubs.WriteBack(kind, null, 64)))
+                        (loop writeBack @ [ 0xd65f03c0u ])
+                        "alone"
+
+                    Expect.equal
+                        (words (Arm64Stubs.WriteBack(kind, DsbSy, 64)))
+                        (loop writeBack @ [ 0xd5033f9fu; 0xd65f03c0u ])
+                        "with the fence"
+
+                Expect.equal (words (Arm64Stubs.Fence DsbSy)) [ 0xd503245fu; 0xd5033f9fu; 0xd65f03c0u ] "the fence"
+
+            testCase "another architecture's instructions are refused"
+            <| fun () ->
+                for action in
+                    [
+                        fun () -> X64Stubs.WriteBack(DcCvap, null, 64) |> ignore
+                        fun () -> X64Stubs.Fence DsbSy |> ignore
+                        fun () -> Arm64Stubs.WriteBack(Clwb, null, 64) |> ignore
+                        fun () -> Arm64Stubs.Fence Sfence |> ignore
+                    ] do
+                    Expect.throwsT<ArgumentOutOfRangeException> action "refused"
 
             testCase "large ranges are walked in chunks, with one fence at the end"
             <| fun () ->
                 use recorder = new StubRecorder()
-                let chunk = nativeint StubMachine.ChunkBytes
+                let chunk = nativeint StubLines.ChunkBytes
                 let start = 1n <<< 30
 
                 for length in [ 64n; chunk - 64n; chunk; chunk + 64n; 10n * chunk; 10n * chunk + 128n ] do
-                    recorder.Machine.WriteBackAndFence(start, start + length)
+                    recorder.Lines.WriteBackAndFence(start, start + length)
 
                 let calls = recorder.Calls()
                 Expect.equal (Seq.sumBy (fun struct (_, _, fenced) -> Convert.ToInt32(fenced: bool)) calls) 6 "fences"
@@ -104,7 +137,7 @@ let tests =
                     (int64 (64n + chunk - 64n + chunk + chunk + 64n + 10n * chunk + 10n * chunk + 128n))
                     "bytes"
                 // 256 lines at 40 ns, slower than any of them here, are ten microseconds.
-                Expect.isLessThanOrEqual (StubMachine.ChunkBytes / 64) 256 "lines that hold a collection off"
+                Expect.isLessThanOrEqual (StubLines.ChunkBytes / 64) 256 "lines that hold a collection off"
 
             testCase "their page is executable and not writable"
             <| fun () ->

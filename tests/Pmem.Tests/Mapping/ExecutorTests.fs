@@ -39,6 +39,22 @@ let private deepDrain kind plan platform =
     else
         []
 
+/// What a drain syncs of pages that were flushed: those of the lowering, in as few calls as pay.
+let private joined (instructions: Instruction list) =
+    let ranges =
+        [|
+            for instruction in instructions do
+                match instruction with
+                | SyncPages range -> range
+                | _ -> failtest "only pages are synced"
+        |]
+
+    let ranges = Array.truncate (SyncRanges.coalesce (Span ranges)) ranges
+
+    [
+        for range in Array.truncate (SyncRanges.join (Span ranges)) ranges -> SyncPages range
+    ]
+
 let private property name test =
     Harness.propertyOf (Harness.cases 150 1500) name arbitraries test
 
@@ -83,8 +99,11 @@ let tests =
                 (fun (platform: Platform) granularity (PlanInFile(bytes, plan, _)) ->
                     let kind = kindFor platform granularity
 
+                    let granularity = granularityOf platform kind
+                    let lowered = Lowering.ofPlan platform granularity plan
+
                     issues platform kind bytes (fun map -> map.Execute plan) =
-                        Lowering.ofPlan platform (granularityOf platform kind) plan)
+                        (if granularity = StoreGranularity.Page then joined lowered else lowered))
 
             property
                 "issues for a persist, a flush and a drain what their lowering says"
@@ -97,6 +116,7 @@ let tests =
                         |> List.collect (fun range ->
                             let plan = FlushPlan.ofRanges [ range ]
 
+                            // Of pages a flush is only noted, and the drain syncs it.
                             Lowering.ofPlan platform granularity plan
                             @ Lowering.ofFlushes platform granularity plan
                             @ Lowering.ofDrain platform granularity)

@@ -72,6 +72,26 @@ let tests =
                 range.IsWithin size = (bigint range.Offset + bigint range.Length <= bigint size)
                 && ByteRange.isWithin range.End range)
 
+            property
+                "is inside of exactly the sizes that it lies within"
+                (fun (offset: int64) (length: int64) (size: int64) ->
+                    let size = abs (size % 100L)
+
+                    Seq.allPairs
+                        [ offset; offset % 100L; Int64.MinValue; Int64.MaxValue ]
+                        [ length; length % 100L; Int64.MaxValue ]
+                    |> Seq.forall (fun (offset, length) ->
+                        Bounds.isInside size offset length = Bounds.isWithin size offset length))
+
+            property "rounds by mask as by division" (fun (WideRange range) ->
+                let at = range.Offset / 2L
+
+                List.forall
+                    (fun unit ->
+                        Units.down (unit - 1L) at = Bounds.alignDown unit at
+                        && Units.up (unit - 1L) at = Bounds.alignUp unit at)
+                    [ 64L; 4096L; 2097152L ])
+
             property "counts the lines that it touches" (fun (range: ByteRange) ->
                 let lines = bytesOf range |> Set.map CacheLine.indexOf
                 CacheLine.countOf range = int64 lines.Count)

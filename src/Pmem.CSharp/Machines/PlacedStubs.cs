@@ -1,0 +1,69 @@
+using System.Runtime.InteropServices;
+using Pmem.Linux;
+
+namespace Pmem;
+
+/// <summary>
+/// The machine code that .NET has no intrinsic for. An architecture is one file that has this, and its line in
+/// <see cref="PlacedStubs"/>.
+/// </summary>
+internal interface IStubCode
+{
+    /// <summary>
+    /// Position-independent code of <c>void (start, end)</c>: a loop that writes back the lines from one address (inclusive,
+    /// aligned to a line) to another (exclusive), and then waits or does not. It writes back at least one line.
+    /// </summary>
+    /// <param name="kind">An instruction of this architecture; another is an <see cref="ArgumentOutOfRangeException"/>.</param>
+    /// <param name="fence">The fence after the loop; null for none.</param>
+    /// <param name="lineSizeBytes">The distance from line to line, in bytes.</param>
+    static abstract byte[] WriteBack(WriteBackKind kind, FenceKind? fence, int lineSizeBytes);
+
+    /// <summary>Position-independent code of <c>void ()</c>: the fence alone.</summary>
+    static abstract byte[] Fence(FenceKind fence);
+
+    /// <summary>The write-backs that the architecture has.</summary>
+    static abstract IReadOnlyList<WriteBackKind> WriteBacks { get; }
+
+    /// <summary>Its fences.</summary>
+    static abstract IReadOnlyList<FenceKind> Fences { get; }
+}
+
+/// <summary>All stubs of an architecture, in one page of executable memory, whichever of them a platform decides for.</summary>
+internal sealed class PlacedStubs
+{
+    private readonly Dictionary<(WriteBackKind, FenceKind?), nint> _writeBacks = [];
+    private readonly Dictionary<FenceKind, nint> _fences = [];
+
+    private PlacedStubs() { }
+
+    /// <summary>Null where there is no machine code for the architecture, or executable memory is refused.</summary>
+    /// <remarks>Arm64's are written and not placed: its instruction cache must be told before the first call.</remarks>
+    public static PlacedStubs? TryPlace(Architecture architecture, int lineSizeBytes) => architecture switch
+    {
+        Architecture.X64 => TryPlace<X64Stubs>(lineSizeBytes),
+        _ => null,
+    };
+
+    /// <summary>The instructions that the platform decided for; without write-back where it has none.</summary>
+    public StubLines LinesFor(Platform platform) => platform.WriteBack.IsNoWriteBack
+        ? new StubLines(0, 0, 0, 0, platform.Fence.IsMfence)
+        : Lines(platform.WriteBack, platform.DeepWriteBack, platform.Fence);
+
+    public StubLines Lines(WriteBackKind kind, WriteBackKind deep, FenceKind fence) => new(
+        _writeBacks[(kind, null)], _writeBacks[(kind, fence)], _writeBacks[(deep, null)], _fences[fence], fence.IsMfence);
+
+    private static PlacedStubs? TryPlace<TCode>(int lineSizeBytes) where TCode : IStubCode
+    {
+        // A machine's larger lines are written back several times, which does no harm and is not for any machine we know.
+        int step = (int)Math.Min(lineSizeBytes, CacheLine.SizeBytes);
+        (WriteBackKind Kind, FenceKind? Fence)[] loops =
+            [.. TCode.WriteBacks.SelectMany(kind => TCode.Fences.Cast<FenceKind?>().Append(null).Select(fence => (kind, fence)))];
+        byte[][] code = [.. loops.Select(loop => TCode.WriteBack(loop.Kind, loop.Fence, step)), .. TCode.Fences.Select(TCode.Fence)];
+        if (ExecutablePage.TryPlace(code) is not nint[] addresses) return null;
+
+        var placed = new PlacedStubs();
+        for (int i = 0; i < loops.Length; i++) placed._writeBacks[loops[i]] = addresses[i];
+        for (int i = 0; i < TCode.Fences.Count; i++) placed._fences[TCode.Fences[i]] = addresses[loops.Length + i];
+        return placed;
+    }
+}

@@ -1,0 +1,340 @@
+/// Page granularity: what is gathered, who syncs, and what becomes of an error. The storage is a double.
+module Pmem.Tests.PagePersisterTests
+
+open System
+open System.Collections.Generic
+open System.Threading
+open Expecto
+open Pmem
+open Pmem.Testing
+
+[<Literal>]
+let private Page = 4096L
+
+/// A mapping whose storage does what the function says: 0 or an error number for the bytes of a range.
+let private withStorage lengthBytes (sync: ByteRange -> int) test =
+    use mapped = new SyncedMapping(lengthBytes, Func<ByteRange, int> sync)
+    test mapped.Mapping
+
+/// Storage that keeps what it was asked for.
+let private recorded (test: PmemMapping -> (unit -> ByteRange list) -> unit) =
+    let asked = List<ByteRange>()
+
+    let take () =
+        let taken = List.ofSeq asked
+        asked.Clear()
+        taken
+
+    withStorage
+        (64L <<< 20)
+        (fun range ->
+            asked.Add range
+            0)
+        (fun map -> test map take)
+
+let private fails (action: unit -> unit) =
+    try
+        action ()
+        failtest "it returned as if durable"
+    with :? PmemException as e ->
+        e
+
+let private pages (first: int64) count = ByteRange(first * Page, count * Page)
+
+let private gathered () =
+    recorded (fun map taken ->
+        map.Flush(10L, 1L)
+        map.Flush(3L * Page, 2L)
+        map.Write(Page, 1L, PmemCopyOptions.NoDrain)
+        Expect.isEmpty (taken ()) "a flush makes no call"
+        map.Drain()
+        Expect.equal (taken ()) [ pages 0L 4L ] "one call, with what lies between"
+        map.Drain()
+        Expect.isEmpty (taken ()) "nothing is left"
+        map.Flush(0L, 1L)
+        map.Persist(8L * Page, 1L)
+        Expect.equal (taken ()) [ pages 0L 9L ] "a persist drains what was flushed"
+        map.Flush(0L, 0L)
+        map.Drain()
+        Expect.isEmpty (taken ()) "no bytes have no page")
+
+let private farApart () =
+    recorded (fun map taken ->
+        map.Execute(FlushPlan.Of(ByteRange(0L, 1L), ByteRange(60L <<< 20, 1L)))
+        Expect.equal (taken ()) [ pages 0L 1L; pages (15L * 1024L) 1L ] "60 MiB cost more than a call"
+
+        for i in 0L .. 999L do
+            map.Flush(i * 17L * Page % map.Length, 8L)
+
+        map.Drain()
+        Expect.hasLength (taken ()) 1 "a thousand ranges in 64 MiB")
+
+/// Whatever is flushed in whatever order, the drain covers it, in disjoint ranges of whole pages.
+let private covers (flushes: (uint16 * byte) list) =
+    let mutable isRight = true
+
+    recorded (fun map taken ->
+        for offset, length in flushes do
+            map.Flush(int64 offset * 100L, int64 length * 100L)
+
+        map.Drain()
+        let synced = taken ()
+
+        let isCovered (offset: uint16, length: byte) =
+            let range = ByteRange(int64 offset * 100L, int64 length * 100L)
+            range.IsEmpty || synced |> List.exists (fun one -> one.Contains range)
+
+        isRight <-
+            List.forall isCovered flushes
+            && synced
+               |> List.forall (fun range -> range.Offset % Page = 0L && range.Length % Page = 0L)
+            && List.pairwise synced |> List.forall (fun (a, b) -> a.End < b.Offset))
+
+    isRight
+
+let private everyCall (map: PmemMapping) : (string * (unit -> unit)) list =
+    let bytes = [| 1uy; 2uy |]
+    let program = PersistProgram.empty.Write(0L, bytes)
+
+    [
+        "persist", (fun () -> map.Persist(0L, 1L))
+        "persist nothing", (fun () -> map.Persist(0L, 0L))
+        "flush", (fun () -> map.Flush(0L, 1L))
+        "drain", (fun () -> map.Drain())
+        "execute", (fun () -> map.Execute(FlushPlan.Of(ByteRange(0L, 1L))))
+        "execute nothing", (fun () -> map.Execute FlushPlan.Empty)
+        "msync", (fun () -> map.Msync(0L, 1L))
+        "deep flush", (fun () -> map.DeepFlush(0L, 1L))
+        "deep drain", (fun () -> map.DeepDrain(0L, 1L))
+        "deep persist", (fun () -> map.DeepPersist(0L, 1L))
+        "write", (fun () -> map.Write(0L, ReadOnlySpan bytes))
+        "write a value", (fun () -> map.Write(0L, 1L))
+        "write without drain", (fun () -> map.Write(0L, ReadOnlySpan bytes, PmemCopyOptions.NoDrain))
+        "fill", (fun () -> map.Fill(0L, 8L, 1uy))
+        "move", (fun () -> map.Move(0L, 64L, 8L))
+        "store past the cache", (fun () -> map.StoreNonTemporal(0L, ReadOnlySpan bytes))
+        "run", (fun () -> map.Run program)
+        "persist later", (fun () -> map.PersistAsync(0L, 1L).GetAwaiter().GetResult())
+        "drain later", (fun () -> map.DrainAsync().GetAwaiter().GetResult())
+    ]
+
+let private poisoned () =
+    for _, first in
+        everyCall Unchecked.defaultof<PmemMapping>
+        |> List.indexed
+        |> List.map (fun (i, _) -> i, i) do
+        let mutable error = 5
+
+        withStorage
+            (4L * Page)
+            (fun _ ->
+                let now = error
+                error <- 0 // The kernel tells once: from here on it says that all is well.
+                now)
+            (fun map ->
+                map.Flush(3L * Page + 5L, 1L)
+                let name, call = (everyCall map)[first]
+
+                // What only flushes cannot meet the error; the drain after it does.
+                let met =
+                    match name with
+                    | "flush"
+                    | "deep flush"
+                    | "write without drain"
+                    | "store past the cache" ->
+                        call ()
+                        fails map.Drain
+                    | _ -> fails call
+
+                Expect.equal (met.ErrorName, met.ErrorNumber) ("EIO", 5) name
+
+                Expect.isTrue
+                    (met.NotDurable
+                     |> Seq.exists (fun range -> range.Contains(ByteRange(3L * Page + 5L, 1L))))
+                    $"{name}: what was flushed before is named"
+
+                for later, call in everyCall map do
+                    let e = fails call
+
+                    Expect.equal
+                        (e.ErrorName, List.ofSeq e.NotDurable)
+                        ("EIO", List.ofSeq met.NotDurable)
+                        $"{name}, then {later}"
+
+                    Expect.stringContains e.Message "12288 to 16384" later
+                    Expect.stringContains e.Message "open the file again" later
+
+                // What promises nothing goes on.
+                map.Store(0L, 5L)
+                Expect.equal (map.Read<int64> 0L) 5L "stores and reads")
+
+/// Two of three ranges are synced before the third fails: they are durable.
+let private inPart () =
+    let mutable calls = 0
+
+    withStorage
+        (200L <<< 20)
+        (fun _ ->
+            calls <- calls + 1
+            if calls = 3 then 28 else 0)
+        (fun map ->
+            let ranges = [| for i in 0L .. 2L -> ByteRange(i <<< 26, 1L) |]
+            let e = fails (fun () -> map.Execute(FlushPlan.Of ranges))
+            Expect.equal e.ErrorName "ENOSPC" "name"
+            Expect.equal (List.ofSeq e.NotDurable) [ ByteRange(2L <<< 26, Page) ] "the last one")
+
+/// Threads persist while the storage fails once, at whatever call: nobody who began afterwards is told that all is well.
+let private threads () =
+    for failing in 1 .. Harness.cases 30 300 do
+        let mutable calls = 0
+        let mutable failedAt = Int64.MaxValue
+
+        withStorage
+            (16L * Page)
+            (fun _ ->
+                if Interlocked.Increment &calls = failing then
+                    Volatile.Write(&failedAt, Diagnostics.Stopwatch.GetTimestamp())
+                    5
+                else
+                    0)
+            (fun map ->
+                let mutable wrong = 0
+
+                let work (thread: int) () =
+                    let mutable failed = 0
+
+                    while failed < 3 do
+                        let before = Diagnostics.Stopwatch.GetTimestamp()
+
+                        try
+                            map.Persist(int64 thread * Page, 1L)
+
+                            if before > Volatile.Read &failedAt then
+                                Interlocked.Increment &wrong |> ignore
+                        with :? PmemException ->
+                            failed <- failed + 1
+
+                let all = [ for i in 0..7 -> Thread(work i) ]
+                all |> List.iter (fun thread -> thread.Start())
+                all |> List.iter (fun thread -> thread.Join())
+                Expect.equal wrong 0 "persists that returned after the error")
+
+/// While one sync runs all others wait, and then one serves them all.
+let private groupCommit () =
+    use first = new ManualResetEventSlim()
+    use release = new ManualResetEventSlim()
+    let asked = List<ByteRange>()
+    let mutable running = 0
+    let mutable overlaps = 0
+
+    withStorage
+        (64L * Page)
+        (fun range ->
+            if Interlocked.Increment &running > 1 then
+                overlaps <- overlaps + 1
+
+            lock asked (fun () -> asked.Add range)
+            first.Set()
+            release.Wait()
+            Interlocked.Decrement &running |> ignore
+            0)
+        (fun map ->
+            let leader = Thread(fun () -> map.Persist(0L, 1L))
+            leader.Start()
+            first.Wait()
+            let mutable waiting = 0
+
+            let others =
+                [
+                    for i in 1L .. 8L ->
+                        Thread(fun () ->
+                            Interlocked.Increment &waiting |> ignore
+                            map.Persist(i * Page, 1L))
+                ]
+
+            others |> List.iter (fun thread -> thread.Start())
+
+            let isWaiting (thread: Thread) =
+                thread.ThreadState.HasFlag ThreadState.WaitSleepJoin
+
+            SpinWait.SpinUntil(fun () -> Volatile.Read &waiting = 8 && List.forall isWaiting others)
+            release.Set()
+            leader.Join()
+            others |> List.iter (fun thread -> thread.Join())
+            Expect.equal (List.ofSeq asked) [ pages 0L 1L; pages 1L 8L ] "the first alone, the others at once"
+            Expect.equal overlaps 0 "one after another")
+
+/// A thread that waits is interrupted, and one that leads: neither leaves the others, or Dispose, waiting.
+let private interrupted () =
+    use entered = new SemaphoreSlim(0)
+    use release = new SemaphoreSlim(0)
+
+    withStorage
+        (64L * Page)
+        (fun _ ->
+            entered.Release() |> ignore
+            // An interrupt must reach the gate, not this wait.
+            let mutable isReleased = false
+
+            while not isReleased do
+                isReleased <- release.Wait 0
+                Thread.SpinWait 100
+
+            0)
+        (fun map ->
+            let outcomes = Collections.Concurrent.ConcurrentBag<string>()
+
+            let persist page () =
+                try
+                    map.Persist(page * Page, 1L)
+                    outcomes.Add "durable"
+                    Thread.Sleep 0 // The interrupt that was kept for later, if any.
+                with :? ThreadInterruptedException ->
+                    outcomes.Add "interrupted"
+
+            let leader = Thread(persist 0L)
+            leader.Start()
+            entered.Wait()
+            let waiter = Thread(persist 1L)
+            waiter.Start()
+            SpinWait.SpinUntil(fun () -> waiter.ThreadState.HasFlag ThreadState.WaitSleepJoin)
+            waiter.Interrupt()
+            Expect.isTrue (waiter.Join 10_000) "who waits gives up"
+            leader.Interrupt()
+            release.Release 10 |> ignore
+            Expect.isTrue (leader.Join 10_000) "who leads finishes"
+            map.Persist(2L * Page, 1L)
+            map.Dispose()
+            Expect.contains outcomes "interrupted" "outcome")
+
+let private allocatesNothing () =
+    withStorage (64L <<< 20) (fun _ -> 0) (fun map ->
+        let all () =
+            for i in 0L .. 99L do
+                map.Flush(i * 90001L, 8L)
+
+            map.Drain()
+            map.Persist(5L, 5L)
+
+        for _ in 1..50 do
+            all ()
+
+        let before = GC.GetAllocatedBytesForCurrentThread()
+        all ()
+        Expect.equal (GC.GetAllocatedBytesForCurrentThread() - before) 0L "bytes")
+
+let tests =
+    testSequenced
+    <| testList
+        "page persister"
+        [
+            testCase "flushes are gathered until the drain" gathered
+            testCase "as few calls as pay" farApart
+            Harness.propertyOf (Harness.cases 200 2000) "a drain covers all that was flushed" [] covers
+            testCase "the first error is the last word of every call" poisoned
+            testCase "what was synced before the error is not named" inPart
+            testCase "eight threads, one error: none returns as if durable" threads
+            testCase "one sync serves all who wait" groupCommit
+            testCase "interrupted threads" interrupted
+            testCase "nothing is allocated" allocatesNothing
+        ]
