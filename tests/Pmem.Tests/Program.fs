@@ -54,6 +54,7 @@ let private tests =
         DurabilityTests.tests
         LawTests.tests
         TraceTextTests.tests
+        ToolTests.tests
         Dax.tests
         Interop.tests
         PowerCut.tests

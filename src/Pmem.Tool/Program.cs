@@ -1,0 +1,3 @@
+using Pmem.Tool;
+
+return await Commands.Run(args, Console.Out, Console.Error);
