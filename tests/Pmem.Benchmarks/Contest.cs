@@ -13,6 +13,15 @@ internal sealed record Contest(string Group, string Rival, long Size, Action<int
 {
     /// <summary>How many bytes one turn writes; 0 where that says nothing.</summary>
     public long BytesPerTurn { get; init; }
+
+    /// <summary>How many turns a round has; null for as many as fill its time.</summary>
+    public int? Turns { get; init; }
+
+    /// <summary>Whether ours runs on more threads than the one that asks for it: then what all of them allocate counts.</summary>
+    public bool IsThreaded { get; init; }
+
+    /// <summary>What ours has allocated so far, in bytes.</summary>
+    public long AllocatedBytes => IsThreaded ? GC.GetTotalAllocatedBytes(precise: true) : GC.GetAllocatedBytesForCurrentThread();
 }
 
 /// <summary>What came of a contest.</summary>
@@ -36,14 +45,15 @@ internal sealed record Outcome(
 internal sealed class Rounds(int count, TimeSpan turn)
 {
     /// <summary>Has the compiler do its last work on all of them: it waits until for a while nothing new has been called.</summary>
-    public static void WarmUp(IEnumerable<Contest> contests)
+    public static void WarmUp(IEnumerable<Contest> contests, int passes = 4)
     {
-        for (int pass = 0; pass < 4; pass++)
+        for (int pass = 0; pass < passes; pass++)
         {
             foreach (Contest contest in contests)
             {
-                int turns = contest.Size <= 1024 ? 100 : 1;
-                int calls = contest.Size <= 65536 ? 40 : 1;
+                bool isSlow = contest.Turns is not null;
+                int turns = contest.Size <= 1024 && !isSlow ? 100 : 1;
+                int calls = contest.Size <= 65536 && !isSlow ? 40 : 1;
                 for (int call = 0; call < calls; call++)
                 {
                     contest.Ours(turns);
@@ -63,9 +73,9 @@ internal sealed class Rounds(int count, TimeSpan turn)
         {
             // Who goes first changes from round to round.
             if (i % 2 != 0) theirs[i] = Time(contest.Theirs, turns);
-            long before = GC.GetAllocatedBytesForCurrentThread();
+            long before = contest.AllocatedBytes;
             ours[i] = Time(contest.Ours, turns);
-            allocated += GC.GetAllocatedBytesForCurrentThread() - before;
+            allocated += contest.AllocatedBytes - before;
             if (i % 2 == 0) theirs[i] = Time(contest.Theirs, turns);
             ratios[i] = ours[i] / theirs[i];
         }
@@ -77,6 +87,7 @@ internal sealed class Rounds(int count, TimeSpan turn)
     /// <summary>How many turns fill a round.</summary>
     private int TurnsOf(Contest contest)
     {
+        if (contest.Turns is int given) return given;
         int turns = 1;
         for (int i = 0; i < 6; i++)
         {

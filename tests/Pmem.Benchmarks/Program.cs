@@ -1,3 +1,4 @@
+using System.Globalization;
 using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
@@ -5,8 +6,9 @@ using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Pmem.Benchmarks;
 using Spectre.Console;
 
-// --quick             one table within a minute
+// --quick             two tables within a minute
 // --full [DIRECTORY]  all sizes and rivals; renews the table in DIRECTORY/benchmarks.md, and benchmarks.svg
+// --files [ROUNDS]    ordinary files on a disk, in seconds; --quick has it too, with few rounds
 // --crash             what crash checks cost, at N and at 2N
 // --linear            what may grow with n log n at most, on n things and on 2n
 // anything else       BenchmarkDotNet's own arguments, as in --filter '*Copy*'
@@ -15,10 +17,17 @@ AnsiConsole.Profile.Width = 160;
 switch (args)
 {
     case ["--quick"]:
+        FileContests.RunApart("--files", "5");
         Run(Suite.Quick, new Rounds(51, TimeSpan.FromMilliseconds(2)), directory: null);
         break;
     case ["--full", .. var rest]:
         Run(Suite.Full, new Rounds(151, TimeSpan.FromMilliseconds(2)), rest.FirstOrDefault("."));
+        break;
+    case ["--files"]:
+        RunFiles(rounds: 21, eachWrites: 1000);
+        break;
+    case ["--files", var rounds]:
+        RunFiles(int.Parse(rounds, CultureInfo.InvariantCulture), eachWrites: 100);
         break;
     case ["--crash"]:
         CrashContests.Run();
@@ -31,6 +40,21 @@ switch (args)
         ManualConfig config = DefaultConfig.Instance.AddJob(Job.Default.WithToolchain(InProcessEmitToolchain.Instance));
         BenchmarkSwitcher.FromAssembly(typeof(CopyBenchmarks).Assembly).Run(args, config);
         break;
+}
+
+static void RunFiles(int rounds, int eachWrites)
+{
+    if (FileArena.DirectoryOnDisk is not string directory)
+    {
+        Console.WriteLine("Ordinary files: left out, there is no directory on a disk; set TMPDIR to one.");
+        return;
+    }
+    using var arena = new FileArena(directory);
+    foreach (string line in FileContests.Conditions(arena)) Console.WriteLine(line);
+    List<Contest> contests = FileContests.All(arena, eachWrites);
+    Rounds.WarmUp(contests, passes: 1);
+    var inTurn = new Rounds(rounds, default);
+    AnsiConsole.Write(Report.Of(contests.Select(inTurn.Run), TableBorder.Rounded));
 }
 
 static void Run(Func<Arena, List<Contest>> suite, Rounds rounds, string? directory)

@@ -26,6 +26,7 @@ let private tests =
         DropInTests.tests
         PartsTests.tests
         InjectionTests.tests
+        OpenInjectionTests.tests
         SampleTests.tests
         StructureTests.tests
         CopyPlanTests.tests

@@ -134,6 +134,7 @@ let private table: Map<string, string -> unit> =
             "describe", describe
             "race", FileChildren.race
             "traced", FileChildren.traced
+            "opened", FileChildren.opened
             "limited", FileChildren.limited
             "two-addresses", FileChildren.twoAddresses
             "is-pmem", FileChildren.isPmem

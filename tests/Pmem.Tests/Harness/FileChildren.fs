@@ -97,6 +97,58 @@ let traced (path: string) =
         Posix.Mark "<end>"
         printfn "%s; %s: %s" stage (e.GetType().Name) e.Message
 
+/// What came of one step, in a line.
+let private step (name: string) (action: unit -> unit) =
+    try
+        action ()
+        $"{name}: done"
+    with
+    | :? PmemException as e -> $"{name}: {e.ErrorName} {e.Message}"
+    | e -> $"{name}: {e.GetType().Name} {e.Message}"
+
+/// Opens between two marks, persists twice, disposes twice; tells what came of each step, and how many mappings and
+/// descriptors of the file are left. The same was done before, elsewhere.
+let opened (path: string) =
+    let heldIn (names: string seq) =
+        names |> Seq.filter (fun name -> name.EndsWith path) |> Seq.length
+
+    let descriptors () =
+        Directory.GetFileSystemEntries "/proc/self/fd"
+        |> Seq.choose (fun link -> File.ResolveLinkTarget(link, false) |> Option.ofObj)
+        |> Seq.map _.FullName
+
+    let all (path: string) =
+        let mutable map: PmemMapping | null = null
+
+        let isOpen =
+            step "open" (fun () -> map <- PmemMapping.Open(path, PmemOpenOptions(Reserve = true, Prefault = true)))
+
+        match map with
+        | null -> [ isOpen ]
+        | map ->
+            let persist name =
+                step name (fun () ->
+                    map.Span[5000] <- 1uy
+                    map.Persist(5000L, 1L))
+
+            let first = persist "persist"
+            let again = persist "persist again"
+            let disposed = step "dispose" map.Dispose
+            [ isOpen; first; again; disposed; step "dispose again" map.Dispose ]
+
+    let warm = path + ".warm"
+    File.Copy(path, warm)
+
+    for _ in 1..3 do
+        all warm |> ignore
+
+    File.Delete warm
+    Posix.Mark "<begin>"
+    let said = all path
+    Posix.Mark "<end>"
+    said |> List.iter (printfn "%s")
+    printfn "left: %d %d" (heldIn (File.ReadLines "/proc/self/maps")) (heldIn (descriptors ()))
+
 /// Where two mappings lie, of 4 MiB and 64 KiB.
 let twoAddresses (path: string) =
     use first = PmemMapping.Create(path, 4L <<< 20, PmemCreateOptions(Sparse = true))

@@ -3,56 +3,10 @@ module Pmem.Tests.InjectionTests
 
 open System
 open System.IO
-open System.Text.RegularExpressions
 open Expecto
 open Pmem
 open Pmem.Tests.Parts
-
-let private calls =
-    "openat,statx,fstatfs,fallocate,ftruncate,pwrite64,fsync,syncfs,linkat,unlinkat,readlinkat,fcntl,mmap,munmap,madvise,msync"
-
-let private strace (log: string) (inject: string list) (path: string) =
-    // Without it the JIT compiler maps and unmaps for each method, and what is injected there is not ours.
-    let quiet = "DOTNET_EnableWriteXorExecute=0"
-    let options = [ "-f"; "-E"; quiet; "-o"; log; "-e"; $"trace={calls},write" ]
-    let assembly = Path.Combine(AppContext.BaseDirectory, "Pmem.Tests.dll")
-    let program = [ Child.dotnet; assembly; "--child"; "traced"; path ]
-    Child.command "strace" (options @ inject @ program)
-
-type private Call = { Thread: string; Name: string; Nth: int; IsInjected: bool }
-
-let private line = Regex @"^(\d+) +(?:<\.\.\. )?(\w+)(\(| resumed)"
-
-/// The calls between the marks, on the thread that made them, numbered from 1 for each kind as strace counts them.
-let private window (log: string) =
-    let mutable counts: Map<string, int> = Map.empty
-    let found = Collections.Generic.List<Call>()
-    let mutable marked: string option = None
-    let mutable isOver = false
-
-    for text in File.ReadLines log do
-        let call = line.Match text
-
-        if call.Success && call.Groups[3].Value = "(" then
-            let thread, name = call.Groups[1].Value, call.Groups[2].Value
-            let key = thread + name
-            let nth = 1 + Option.defaultValue 0 (counts.TryFind key)
-            counts <- counts.Add(key, nth)
-
-            if text.Contains "<begin>" then
-                marked <- Some thread
-            elif text.Contains "<end>" then
-                isOver <- true
-            elif marked = Some thread && not isOver && name <> "write" then
-                found.Add
-                    {
-                        Thread = thread
-                        Name = name
-                        Nth = nth
-                        IsInjected = text.Contains "(INJECTED)"
-                    }
-
-    List.ofSeq found
+open Pmem.Tests.Strace
 
 /// What there was before, and what may be there after a failure.
 type private Before =
@@ -103,7 +57,7 @@ let private entries directory =
 let private inject before directory (call: Call) how =
     let path, log = Path.Combine(directory, "f"), Path.Combine(directory, "log")
     prepare before path
-    let outcome = strace log [ "-e"; $"inject={call.Name}:{how}:when={call.Nth}" ] path
+    let outcome = strace "traced" log (injection call how) path
     let what = $"{call.Name} no. {call.Nth}, {how}, before: {before}"
 
     let isKilled =
@@ -128,7 +82,7 @@ let private errors = [ "error=EIO"; "error=ENOSPC"; "error=EINTR"; "signal=KILL"
 let private injectAll before directory =
     let path, log = Path.Combine(directory, "f"), Path.Combine(directory, "log")
     prepare before path
-    let outcome = strace log [] path
+    let outcome = strace "traced" log [] path
     Expect.equal (outcome.Output.Trim()) "disposed" outcome.Error
     let calls = window log
     File.Delete log
@@ -145,8 +99,6 @@ let private injectAll before directory =
 
     printfn "injected: %d of %d (%d calls), before: %O" chosen.Length all.Length calls.Length before
 
-let private hasStrace () = Child.hasCommand "strace"
-
 let private placesOf =
     places
     |> List.filter (fun (name, _, _) -> name = "the tests' directory" || name = "bindfs")
@@ -160,7 +112,7 @@ let tests =
                 for before in [ Nothing; AFile ] do
                     Harness.needing
                         $"strace, {place}"
-                        (fun () -> hasStrace () && isThere ())
+                        (fun () -> isThere () && Strace.isThere ())
                         $"every call of Create, Persist and Dispose on {place}, before: {before}"
                         (fun () -> inPlace (injectAll before))
         ]

@@ -1,0 +1,67 @@
+/// The system calls of a child between two marks, seen by strace(1), and one of them made to fail or to be the last.
+module Pmem.Tests.Strace
+
+open System
+open System.IO
+open System.Text.RegularExpressions
+
+let isThere () = Child.hasCommand "strace"
+
+let private calls =
+    "openat,statx,fstatfs,fallocate,ftruncate,pwrite64,fsync,syncfs,linkat,unlinkat,readlinkat,fcntl,mmap,munmap,madvise,msync"
+
+/// Runs one of the functions of Children under strace.
+let strace (child: string) (log: string) (inject: string list) (path: string) =
+    // Without it the JIT compiler maps and unmaps for each method, and what is injected there is not ours.
+    let quiet = "DOTNET_EnableWriteXorExecute=0"
+    let options = [ "-f"; "-E"; quiet; "-o"; log; "-e"; $"trace={calls},write" ]
+    let assembly = Path.Combine(AppContext.BaseDirectory, "Pmem.Tests.dll")
+    let program = [ Child.dotnet; assembly; "--child"; child; path ]
+    Child.command "strace" (options @ inject @ program)
+
+type Call =
+    {
+        Thread: string
+        Name: string
+        Nth: int
+        Text: string
+    }
+
+    member call.IsInjected = call.Text.Contains "(INJECTED)"
+
+/// What is done to a call: "error=EIO", "signal=KILL".
+let injection (call: Call) (how: string) =
+    [ "-e"; $"inject={call.Name}:{how}:when={call.Nth}" ]
+
+let private line = Regex @"^(\d+) +(?:<\.\.\. )?(\w+)(\(| resumed)"
+
+/// The calls between the marks, on the thread that made them, numbered from 1 for each kind as strace counts them.
+let window (log: string) =
+    let mutable counts: Map<string, int> = Map.empty
+    let found = Collections.Generic.List<Call>()
+    let mutable marked: string option = None
+    let mutable isOver = false
+
+    for text in File.ReadLines log do
+        let call = line.Match text
+
+        // The end of a call that was interleaved with another thread's, which says whether it was injected.
+        if call.Success && call.Groups[3].Value <> "(" then
+            let last = found.FindLastIndex(fun one -> one.Thread = call.Groups[1].Value)
+
+            if last >= 0 && found[last].Name = call.Groups[2].Value then
+                found[last] <- { found[last] with Text = found[last].Text + text }
+        elif call.Success then
+            let thread, name = call.Groups[1].Value, call.Groups[2].Value
+            let key = thread + name
+            let nth = 1 + Option.defaultValue 0 (counts.TryFind key)
+            counts <- counts.Add(key, nth)
+
+            if text.Contains "<begin>" then
+                marked <- Some thread
+            elif text.Contains "<end>" then
+                isOver <- true
+            elif marked = Some thread && not isOver && name <> "write" then
+                found.Add { Thread = thread; Name = name; Nth = nth; Text = text }
+
+    List.ofSeq found
