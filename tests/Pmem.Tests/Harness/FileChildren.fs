@@ -112,10 +112,15 @@ let opened (path: string) =
     let heldIn (names: string seq) =
         names |> Seq.filter (fun name -> name.EndsWith path) |> Seq.length
 
+    // The listing lists its own descriptor too, which is closed by now.
+    let target (link: string) =
+        try
+            File.ResolveLinkTarget(link, false) |> Option.ofObj |> Option.map _.FullName
+        with :? FileNotFoundException ->
+            None
+
     let descriptors () =
-        Directory.GetFileSystemEntries "/proc/self/fd"
-        |> Seq.choose (fun link -> File.ResolveLinkTarget(link, false) |> Option.ofObj)
-        |> Seq.map _.FullName
+        Directory.GetFileSystemEntries "/proc/self/fd" |> Seq.choose target
 
     let all (path: string) =
         let mutable map: PmemMapping | null = null

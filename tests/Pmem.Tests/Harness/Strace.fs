@@ -14,7 +14,10 @@ let private calls =
 let strace (child: string) (log: string) (inject: string list) (path: string) =
     // Without it the JIT compiler maps and unmaps for each method, and what is injected there is not ours.
     let quiet = "DOTNET_EnableWriteXorExecute=0"
-    let options = [ "-f"; "-E"; quiet; "-o"; log; "-e"; $"trace={calls},write" ]
+
+    let options =
+        [ "-f"; "--seccomp-bpf"; "-E"; quiet; "-o"; log; "-e"; $"trace={calls},write" ]
+
     let assembly = Path.Combine(AppContext.BaseDirectory, "Pmem.Tests.dll")
     let program = [ Child.dotnet; assembly; "--child"; child; path ]
     Child.command "strace" (options @ inject @ program)
