@@ -12,7 +12,7 @@ namespace Pmem.Benchmarks;
 internal static class FileContests
 {
     private const string ViewRival = "view.Flush", FileRival = "RandomAccess + FlushToDisk";
-    private const int WriteBytes = 256, PageBytes = 4096, TurnsOfAThread = 4, DurableTurns = 4;
+    private const int WriteBytes = 256, PageBytes = 4096, TurnsOfAThread = 8, DurableTurns = 4;
 
     private static readonly long[] s_durableSizes = [8, 256, 4 << 10, 1 << 20];
 
