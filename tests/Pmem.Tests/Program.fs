@@ -13,6 +13,7 @@ let private tests =
         StubTests.tests
         ExecutorTests.tests
         PagePersisterTests.tests
+        FailingDeviceTests.tests
         LifetimeTests.tests
         ReferenceTests.tests
         MappingTests.tests
