@@ -138,7 +138,8 @@ type DurableStructure<'Operation, 'State>
                 return! Gen.listOfLength count each.Generator
             }
 
-        Arb.fromGenShrink (list, Generators.shrinkList each.Shrinker)
+        // Each candidate is a whole check: few of one operation are worth it.
+        Arb.fromGenShrink (list, Generators.shrinkList (each.Shrinker >> Seq.truncate 3))
 
     /// <summary>Checks one list of operations, as a test of a case that was found once.</summary>
     /// <exception cref="T:Pmem.DurabilityException">A crash loses what was promised, or the structure cannot be

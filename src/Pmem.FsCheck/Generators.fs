@@ -3,6 +3,7 @@ namespace Pmem
 open System
 open System.Collections.Generic
 open System.Runtime.InteropServices
+open FsCheck
 open FsCheck.FSharp
 
 /// Generators and shrinkers of the core's values: small ones first, and never one that its constructor refuses.
@@ -34,6 +35,13 @@ module internal Generators =
                 for item in simpler (List.item i items) do
                     List.updateAt i item items
         }
+
+    /// Values of which each shrinks to those before it.
+    let simplestFirst (values: 'T list) : Arbitrary<'T> =
+        Arb.fromGenShrink (
+            Gen.elements values,
+            fun value -> values |> Seq.takeWhile (fun simpler -> not (Object.Equals(simpler, value)))
+        )
 
     let shrinkRange (range: ByteRange) =
         seq {
@@ -101,7 +109,13 @@ module internal Generators =
 
     let facts =
         gen {
-            let! architecture = Gen.elements [ Architecture.X64; Architecture.Arm64 ]
+            let! architecture =
+                Gen.frequency
+                    [
+                        9, Gen.elements [ Architecture.X64; Architecture.Arm64 ]
+                        1, Gen.constant Architecture.S390x
+                    ]
+
             let! flags = Gen.listOfLength 6 flag
             let! lineSizeBytes = Gen.elements [ 64L; 64L; 32L; 128L; 256L ]
             let! pageSizeBytes = Gen.elements [ 4096L; 4096L; 16384L; 65536L ]
@@ -158,6 +172,26 @@ module internal Generators =
 
             if facts.VectorBits <> 0 then
                 { facts with VectorBits = 0 }
+        }
+
+    /// Of machines that this library knows, most of which can write lines back.
+    let ordinaryFacts =
+        gen {
+            let! facts = facts
+            let! canRun = Gen.frequency [ 5, Gen.constant true; 1, Gen.constant false ]
+
+            let architecture =
+                if facts.Architecture = Architecture.S390x then
+                    Architecture.X64
+                else
+                    facts.Architecture
+
+            return
+                { facts with
+                    Architecture = architecture
+                    CanRunMachineCode = canRun
+                    Environment = Dictionary()
+                }
         }
 
     /// Facts that the generator makes are never refused.

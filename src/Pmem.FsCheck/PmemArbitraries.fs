@@ -27,27 +27,20 @@ type PmemArbitraries =
     static member PlatformFacts() : Arbitrary<PlatformFacts> =
         Arb.fromGenShrink (Generators.facts, Generators.shrinkFacts)
 
-    /// Platforms.
+    /// Platforms of x86-64 and Arm64, with an empty environment.
     static member Platform() : Arbitrary<Platform> =
         Arb.fromGenShrink (
-            Gen.map Generators.platformOf Generators.facts,
+            Gen.map Generators.platformOf Generators.ordinaryFacts,
             fun platform -> Generators.shrinkFacts platform.Facts |> Seq.map Generators.platformOf
         )
 
     /// The granularities, from the finest.
     static member StoreGranularity() : Arbitrary<StoreGranularity> =
-        Arb.fromGen (Gen.elements [ StoreGranularity.Byte; StoreGranularity.CacheLine; StoreGranularity.Page ])
+        Generators.simplestFirst [ StoreGranularity.Byte; StoreGranularity.CacheLine; StoreGranularity.Page ]
 
     /// The persistency models.
     static member PersistencyModel() : Arbitrary<PersistencyModel> =
-        Arb.fromGenShrink (
-            Gen.elements Generators.models,
-            fun model ->
-                if model = PersistencyModel.X86 then
-                    Seq.empty
-                else
-                    Seq.singleton PersistencyModel.X86
-        )
+        Generators.simplestFirst Generators.models
 
     /// Persist programs.
     static member PersistProgram() : Arbitrary<PersistProgram> =
@@ -59,14 +52,7 @@ type PmemArbitraries =
 
     /// The sets of copy options that are not refused.
     static member PmemCopyOptions() : Arbitrary<PmemCopyOptions> =
-        Arb.fromGenShrink (
-            Gen.elements Generators.copyOptions,
-            fun options ->
-                if options = PmemCopyOptions.None then
-                    Seq.empty
-                else
-                    Seq.singleton PmemCopyOptions.None
-        )
+        Generators.simplestFirst Generators.copyOptions
 
     /// Options of a crash check, with budgets of at most 2000 recovery runs.
     static member CrashCheckOptions() : Arbitrary<CrashCheckOptions> =

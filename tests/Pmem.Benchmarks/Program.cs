@@ -7,6 +7,7 @@ using Spectre.Console;
 
 // --quick             one table within a minute
 // --full [DIRECTORY]  all sizes and rivals; renews the table in DIRECTORY/benchmarks.md, and benchmarks.svg
+// --crash             what crash checks cost, at N and at 2N
 // --linear            what may grow with n log n at most, on n things and on 2n
 // anything else       BenchmarkDotNet's own arguments, as in --filter '*Copy*'
 
@@ -18,6 +19,9 @@ switch (args)
         break;
     case ["--full", .. var rest]:
         Run(Suite.Full, new Rounds(151, TimeSpan.FromMilliseconds(2)), rest.FirstOrDefault("."));
+        break;
+    case ["--crash"]:
+        CrashContests.Run();
         break;
     case ["--linear"]:
         AnsiConsole.Write(Linear.Run());

@@ -64,6 +64,17 @@ public static partial class Posix
         if (fcntl(file, SetLease, 2) != 0) throw new IOException(Marshal.GetLastPInvokeErrorMessage());
     }
 
+    /// <summary>No file of this process may become longer.</summary>
+    public static unsafe void LimitFileSize(long bytes)
+    {
+        const int fileSize = 1;
+        long* limit = stackalloc long[] { bytes, bytes };
+        if (setrlimit(fileSize, limit) != 0) throw new IOException(Marshal.GetLastPInvokeErrorMessage());
+    }
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static unsafe partial int setrlimit(int resource, long* limit);
+
     private const int SetSignal = 10;
     private const int SetLease = 1024;
 

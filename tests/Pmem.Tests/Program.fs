@@ -22,6 +22,10 @@ let private tests =
         LibPmemTests.tests
         TrackerTests.tests
         CreationTests.tests
+        PlacementTests.tests
+        DropInTests.tests
+        PartsTests.tests
+        InjectionTests.tests
         SampleTests.tests
         StructureTests.tests
         CopyPlanTests.tests
@@ -40,6 +44,10 @@ let private tests =
         CrashBugTests.tests
         CrashReportTests.tests
         CrashExplorationTests.tests
+        CrashOracleTests.tests
+        CrashGuardTests.tests
+        CrashDepthTests.tests
+        CrashStructureTests.tests
         PersistLintTests.tests
         PictureTests.tests
         SimulatedMemoryTests.tests

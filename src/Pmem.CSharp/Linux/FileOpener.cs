@@ -14,6 +14,9 @@ namespace Pmem.Linux;
 /// <summary>Opening files, and making them; only the kernel decides what a path means.</summary>
 internal static class FileOpener
 {
+    /// <summary>How often a name may come and go between looking for it and taking it.</summary>
+    private const int Attempts = 100;
+
     private static readonly TimeSpan LeaseBreakTime = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LeasePoll = TimeSpan.FromMilliseconds(5);
 
@@ -46,14 +49,19 @@ internal static class FileOpener
     /// <summary>The file of this name, or a new one that gets it.</summary>
     private static LinuxFile Named(string path, NewFile made)
     {
-        ThrowIfNoDirectory(Place.Find(path, out Place? place), path, "create");
-        try
+        for (int attempt = 0; attempt < Attempts; attempt++)
         {
-            LinuxFile file = (made.IsExclusive ? null : Found(ref place, path)) ?? NewIn(place!, path, made);
-            place = null;
-            return file;
+            ThrowIfNoDirectory(Place.Find(path, out Place? place), path, "create");
+            try
+            {
+                LinuxFile? file = (made.IsExclusive ? null : Found(ref place, path)) ?? NewIn(place!, path, made);
+                if (file is null) continue;
+                place = null;
+                return file;
+            }
+            finally { place?.Dispose(); }
         }
-        finally { place?.Dispose(); }
+        throw Failures.OfTakenName(path);
     }
 
     /// <summary>The file that is there; null where none is, and then the place is where open(O_CREAT) would make it.</summary>
@@ -71,10 +79,11 @@ internal static class FileOpener
 
     /// <summary>
     /// A file without a name, which gets it last; where there is no such thing, the name itself is taken, which has one winner.
+    /// Null where somebody else made the file just now, and it may be shared.
     /// </summary>
-    private static LinuxFile NewIn(Place place, string path, NewFile made)
+    private static LinuxFile? NewIn(Place place, string path, NewFile made)
     {
-        if (SysStat.GetAt(place.Directory, place.Name, out _) == 0) throw Failures.OfErrno(Errno.EEXIST, path, "create");
+        if (SysStat.GetAt(place.Directory, place.Name, out _) == 0) return Taken(path, made);
         int error = LinuxFile.CanLink
             ? Fcntl.OpenAt(place.Directory, ".", Fcntl.Temporary | Fcntl.ReadWrite, made.Mode, out SafeFileHandle handle)
             : Unsupported(out handle);
@@ -82,8 +91,11 @@ internal static class FileOpener
         if (error is not (-Errno.EOPNOTSUPP or -Errno.EISDIR)) throw OfCreate(error, path);
         const int winner = Fcntl.ReadWrite | Fcntl.Create | Fcntl.Exclusive;
         error = Fcntl.OpenAt(place.Directory, place.Name, winner | Fcntl.NoFollow, made.Mode, out handle);
+        if (error == -Errno.EEXIST) return Taken(path, made);
         return error == 0 ? LinuxFile.Won(path, handle, place) : throw OfCreate(error, path);
     }
+
+    private static LinuxFile? Taken(string path, NewFile made) => made.IsExclusive ? throw Failures.OfTakenName(path) : null;
 
     /// <summary>A file that never gets a name.</summary>
     private static LinuxFile Temporary(string path, NewFile made)

@@ -16,12 +16,13 @@ internal sealed class LinuxFile : StoredFile
     private Naming _naming;
     private long _lengthBytes;
 
-    private LinuxFile(string path, SafeFileHandle handle, Place? place, bool isOurs = true)
+    private LinuxFile(string path, SafeFileHandle handle, Place? place, bool isOurs = true, bool isWon = false)
     {
         Path = path;
         _handle = handle;
         _place = place;
         _isOurs = isOurs;
+        if (isWon) _undo.Push(TakeNameBack);
         try
         {
             Throw(Get(handle, out FileStatus status), "look at");
@@ -70,12 +71,8 @@ internal sealed class LinuxFile : StoredFile
         new(path, handle, place) { _naming = Naming.ToBeGiven };
 
     /// <summary>A file that was made under its name.</summary>
-    public static LinuxFile Won(string path, SafeFileHandle handle, Place place)
-    {
-        var file = new LinuxFile(path, handle, place) { _naming = Naming.Given };
-        file._undo.Push(file.TakeNameBack);
-        return file;
-    }
+    public static LinuxFile Won(string path, SafeFileHandle handle, Place place) =>
+        new(path, handle, place, isWon: true) { _naming = Naming.Given };
 
     public override void Grow(long lengthBytes, bool isSparse)
     {
@@ -152,7 +149,7 @@ internal sealed class LinuxFile : StoredFile
     private void TakeNameBack()
     {
         if (Fcntl.HoldAlone(_handle) == -Errno.EAGAIN) return;
-        if (_place!.Holds(Identity)) _ = Unistd.Unlink(_place.Directory, _place.Name);
+        if (Get(_handle, out FileStatus status) == 0 && _place!.Holds(status.Identity)) _ = Unistd.Unlink(_place.Directory, _place.Name);
         Fcntl.Release(_handle);
     }
 

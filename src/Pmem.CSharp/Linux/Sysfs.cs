@@ -51,10 +51,14 @@ internal sealed partial class Sysfs(string root)
     {
         if (region is null) return DeepFlushState.NoRegion;
         string path = Path.Combine(region, "deep_flush");
-        if (!File.Exists(path)) return DeepFlushState.NoFile;
         if (ReadLine(path) == "0") return DeepFlushState.NotNeeded;
         using SafeFileHandle file = OpenToWrite(path, out int error);
-        return error == 0 ? DeepFlushState.Writable : DeepFlushState.Forbidden;
+        return error switch
+        {
+            0 => DeepFlushState.Writable,
+            -Errno.ENOENT => DeepFlushState.NoFile,
+            _ => DeepFlushState.Forbidden,
+        };
     }
 
     /// <summary>Tells the region's devices to flush their buffers: 0, or the error number.</summary>
@@ -82,13 +86,20 @@ internal sealed partial class Sysfs(string root)
 
     private static DirectoryInfo? Resolve(string link)
     {
-        if (!Directory.Exists(link)) return null;
+        using SafeFileHandle device = OpenAsPath(link, out int error);
+        if (error != 0) return null;
         // A device's link leads through links of the bus: resolve every part, as realpath(3) does.
         string resolved = "/";
         foreach (string part in Path.GetFullPath(link).Split('/', StringSplitOptions.RemoveEmptyEntries))
             resolved = new DirectoryInfo(Path.Combine(resolved, part)).ResolveLinkTarget(true)?.FullName
                 ?? Path.Combine(resolved, part);
         return new DirectoryInfo(resolved);
+    }
+
+    private static SafeFileHandle OpenAsPath(string path, out int error)
+    {
+        error = Fcntl.Open(path, Fcntl.PathOnly | Fcntl.Directory, out SafeFileHandle file);
+        return file;
     }
 
     private static SafeFileHandle OpenToWrite(string path, out int error)

@@ -61,12 +61,14 @@ public static class PmemPlatform
             pageSizeBytes: Environment.SystemPageSize,
             vectorBits: VectorWidth.Widest,
             persistenceDomains: Sysfs.Machine.PersistenceDomains(),
-            environment: Variables());
+            environment: Variables(SysAuxv.IsElevated));
     }
 
-    private static Dictionary<string, string> Variables()
+    /// <summary>As secure_getenv(3), which libpmem uses: a process with elevated privileges has no variables.</summary>
+    internal static Dictionary<string, string> Variables(bool isElevated)
     {
         var set = new Dictionary<string, string>();
+        if (isElevated) return set;
         foreach (string name in PmemEnvironment.Variables)
             if (Environment.GetEnvironmentVariable(name) is string value) set[name] = value;
         return set;

@@ -48,7 +48,7 @@ internal static class Failures
         return new DirectoryNotFoundException(message, new PmemException(message, path, Errno.ENOENT));
     }
 
-    /// <summary>Others made and removed a file of this name, again and again.</summary>
+    /// <summary>Something of this name is there, or others make and remove it again and again.</summary>
     public static Exception OfTakenName(string path) => OfErrno(Errno.EEXIST, path, "create");
 
     /// <summary>Asking all the same would end the process (SIGXFSZ).</summary>

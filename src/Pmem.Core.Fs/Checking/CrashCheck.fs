@@ -32,7 +32,7 @@ module internal Checking =
 
     let private once (options: CrashCheckOptions) image (workload: Action<RecordedMemory>) =
         let memory = RecordedMemory(image, options.Model)
-        workload.Invoke memory
+        Guarded.run "workload" memory (fun () -> workload.Invoke memory)
         Seq.toArray memory.Trace
 
     /// Runs a workload, twice: what cannot be repeated cannot be crashed at each of its points.
@@ -50,28 +50,54 @@ module internal Checking =
                 )
             )
 
-    let run (options: CrashCheckOptions) (image: byte[]) (events: RecordedEvent[]) recovery =
-        requireEvents events
-        Trace.check (int64 image.Length) events
+    let private counterexamples subject events (searched: Searched) =
+        match searched.Finding with
+        | ValueSome finding ->
+            let found = CrashShrink(subject, events).Run(finding, searched.Undone)
+            [| Story(subject, found).Tell(Repair(subject, found).Find()) |]
+        | ValueNone -> [||]
 
-        let subject = { Options = options; Image = Array.copy image; Recovery = recovery }
+    let private report subject events (searched: Searched) isCancelled =
+        let options = subject.Options
 
-        let searched = CrashSearch(subject, events).Run()
-
-        let verdict, counterexamples =
-            match searched.Finding with
-            | ValueSome finding -> CrashVerdict.Inconsistent, [| CrashShrink(subject, events, finding).Run() |]
-            | ValueNone when searched.IsComplete -> CrashVerdict.Consistent, [||]
-            | ValueNone -> CrashVerdict.ConsistentSoFar, [||]
+        let verdict =
+            if searched.Finding.IsSome then CrashVerdict.Inconsistent
+            elif searched.IsComplete then CrashVerdict.Consistent
+            else CrashVerdict.ConsistentSoFar
 
         CrashReport(
             options,
             verdict,
             searched.Runs,
             searched.Points,
-            counterexamples,
+            {
+                MostParts = searched.MostParts
+                Strength = searched.Strength
+                Assumed = searched.Assumed
+                Explosion = searched.Explosion
+                IsCancelled = isCancelled
+            },
+            counterexamples subject events searched,
             Linter(options.Model, events).Run()
         )
+
+    let run (options: CrashCheckOptions) (image: byte[]) (events: RecordedEvent[]) recovery =
+        requireEvents events
+        Trace.check (int64 image.Length) events
+        let subject = { Options = options; Image = Array.copy image; Recovery = recovery }
+        let search = CrashSearch(subject, events)
+
+        try
+            search.Run()
+            report subject events search.Result false
+        with :? OperationCanceledException when options.Cancellation.IsCancellationRequested ->
+            // What shows the place where the states explode is run without the token.
+            let calm =
+                { subject with
+                    Options = options.WithCancellation Threading.CancellationToken.None
+                }
+
+            raise (CrashCheckCanceledException(report calm events search.Result true, options.Cancellation))
 
 /// <summary>Crashes a workload at every point where it matters, runs recovery on what that can leave behind, and says
 /// whether recovery accepts all of it.</summary>
@@ -90,9 +116,9 @@ type CrashCheck =
     /// <param name="recovery">Whether the memory is right after a crash.</param>
     /// <exception cref="T:System.ArgumentException">The workload did nothing.</exception>
     /// <exception cref="T:System.ArgumentOutOfRangeException">The workload left the memory.</exception>
-    /// <exception cref="T:System.InvalidOperationException">The workload or the recovery is not
-    /// deterministic.</exception>
-    /// <exception cref="T:System.OperationCanceledException">The check was cancelled.</exception>
+    /// <exception cref="T:System.InvalidOperationException">The workload or the recovery is not deterministic, is
+    /// asynchronous, or used its memory from another thread.</exception>
+    /// <exception cref="T:Pmem.CrashCheckCanceledException">The check was cancelled; it has the report so far.</exception>
     static member Run
         (
             options: CrashCheckOptions,
@@ -113,7 +139,7 @@ type CrashCheck =
     /// <param name="recovery">Whether the memory is right after a crash.</param>
     /// <exception cref="T:System.ArgumentException">The trace is empty, or an event lies outside the memory.</exception>
     /// <exception cref="T:System.InvalidOperationException">The recovery is not deterministic.</exception>
-    /// <exception cref="T:System.OperationCanceledException">The check was cancelled.</exception>
+    /// <exception cref="T:Pmem.CrashCheckCanceledException">The check was cancelled; it has the report so far.</exception>
     static member RunTrace
         (
             options: CrashCheckOptions,

@@ -6,7 +6,8 @@ open System.Threading
 /// How crash states are chosen.
 [<RequireQualifiedAccess>]
 type CrashStrategy =
-    /// All of them, as long as the budget lasts.
+    /// All of them where they are few enough; elsewhere those with little lost or little durable first, then random
+    /// fates, then the rest, as long as the budget lasts.
     | Exhaustive
     /// Some of them, at random: the budget's worth. The same seed chooses the same.
     | Sampled of Seed: int64
@@ -50,109 +51,122 @@ type CrashProgress =
     /// Whether the values differ.
     static member op_Inequality(left: CrashProgress, right: CrashProgress) = not (Object.Equals(left, right))
 
+/// What the options say.
+type internal CrashSettings =
+    {
+        Model: PersistencyModel
+        Budget: int64 voption
+        Strategy: CrashStrategy
+        RecoveryCrashes: int
+        AccessBound: int64
+        Progress: Action<CrashProgress>
+        Cancellation: CancellationToken
+    }
+
 /// <summary>How a crash check is done. Immutable: each <c>With…</c> returns changed options.</summary>
 [<Sealed; AllowNullLiteral(false)>]
-type CrashCheckOptions
-    private
-    (
-        model: PersistencyModel,
-        budget: int64,
-        strategy: CrashStrategy,
-        recoveryCrashes: int,
-        accessBound: int64,
-        progress: Action<CrashProgress>,
-        cancellation: CancellationToken
-    ) =
+type CrashCheckOptions internal (settings: CrashSettings) =
     static let standard =
-        CrashCheckOptions(
-            PersistencyModel.X86,
-            100_000L,
-            CrashStrategy.Exhaustive,
-            1,
-            1_000_000L,
-            Action<CrashProgress>(ignore),
-            CancellationToken.None
-        )
+        CrashCheckOptions
+            {
+                Model = PersistencyModel.X86
+                Budget = ValueNone
+                Strategy = CrashStrategy.Exhaustive
+                RecoveryCrashes = 1
+                AccessBound = 1_000_000L
+                Progress = Action<CrashProgress>(ignore)
+                Cancellation = CancellationToken.None
+            }
+
+    /// Where no budget is set: so many runs, and so many more for each crash point.
+    static let standardBudget = 100_000L
+    static let standardBudgetOfPoint = 100L
 
     static let atLeast (least: int64) (name: string) (value: int64) (what: string) =
         if value < least then
             raise (ArgumentOutOfRangeException(name, value, what))
 
-    /// X86, every state within 100 000 recovery runs, one crash during recovery, 1 000 000 accesses a recovery run.
+    /// X86, every state within 100 000 recovery runs and 100 more for each crash point, one crash during recovery,
+    /// 1 000 000 accesses a recovery run.
     static member Default = standard
 
     /// What is guaranteed about durability.
-    member _.Model = model
+    member _.Model = settings.Model
 
-    /// The most recovery runs.
-    member _.Budget = budget
+    /// The most recovery runs; where none is set, 100 000, and 100 more for each crash point.
+    member _.Budget = settings.Budget |> ValueOption.defaultValue standardBudget
 
     /// How states are chosen.
-    member _.Strategy = strategy
+    member _.Strategy = settings.Strategy
 
     /// How many times recovery itself is crashed, one crash in each next recovery: 0 for never.
-    member _.RecoveryCrashes = recoveryCrashes
+    member _.RecoveryCrashes = settings.RecoveryCrashes
 
-    /// The most accesses of one recovery run, flushes, drains and promises included; what goes on is held to loop.
-    member _.AccessBound = accessBound
+    /// The most accesses of one recovery run, flushes, drains and promises included; what goes on is rejected.
+    member _.AccessBound = settings.AccessBound
 
     /// Called with the progress after each crash point, on the caller's thread.
-    member _.Progress = progress
+    member _.Progress = settings.Progress
 
-    /// Ends the check with an OperationCanceledException, between two recovery runs.
-    member _.Cancellation = cancellation
+    /// Ends the check with a CrashCheckCanceledException, between two recovery runs.
+    member _.Cancellation = settings.Cancellation
+
+    member internal _.BudgetFor(crashPoints: int) =
+        match settings.Budget with
+        | ValueSome budget -> budget
+        | ValueNone -> standardBudget + standardBudgetOfPoint * int64 crashPoints
 
     /// Under another persistency model.
     member _.WithModel(model: PersistencyModel) =
         ArgumentNullException.ThrowIfNull(model, nameof model)
-        CrashCheckOptions(model, budget, strategy, recoveryCrashes, accessBound, progress, cancellation)
+        CrashCheckOptions { settings with Model = model }
 
     /// <summary>With at most this many recovery runs. The runs are shared out over the crash points.</summary>
     /// <exception cref="T:System.ArgumentOutOfRangeException">It is less than 1.</exception>
     member _.WithBudget(recoveryRuns: int64) =
         atLeast 1L (nameof recoveryRuns) recoveryRuns "The budget is at least one recovery run."
-        CrashCheckOptions(model, recoveryRuns, strategy, recoveryCrashes, accessBound, progress, cancellation)
+        CrashCheckOptions { settings with Budget = ValueSome recoveryRuns }
 
     /// With states chosen in this way.
     member _.WithStrategy(strategy: CrashStrategy) =
         ArgumentNullException.ThrowIfNull(strategy, nameof strategy)
-        CrashCheckOptions(model, budget, strategy, recoveryCrashes, accessBound, progress, cancellation)
+        CrashCheckOptions { settings with Strategy = strategy }
 
     /// <summary>With this many crashes of recovery itself: 0 for none, 1 to crash recovery, 2 to crash the next too, and
     /// so on.</summary>
     /// <exception cref="T:System.ArgumentOutOfRangeException">It is negative.</exception>
     member _.WithRecoveryCrashes(crashes: int) =
         atLeast 0L (nameof crashes) (int64 crashes) "Recovery is crashed 0 times or more."
-        CrashCheckOptions(model, budget, strategy, crashes, accessBound, progress, cancellation)
+        CrashCheckOptions { settings with RecoveryCrashes = crashes }
 
     /// <summary>With at most this many accesses in one recovery run: reads, stores, flushes, drains and
     /// promises.</summary>
     /// <exception cref="T:System.ArgumentOutOfRangeException">It is less than 1.</exception>
     member _.WithAccessBound(accesses: int64) =
         atLeast 1L (nameof accesses) accesses "The bound is at least one access."
-        CrashCheckOptions(model, budget, strategy, recoveryCrashes, accesses, progress, cancellation)
+        CrashCheckOptions { settings with AccessBound = accesses }
 
     /// With a callback after each crash point.
     member _.WithProgress(progress: Action<CrashProgress>) =
         ArgumentNullException.ThrowIfNull(progress, nameof progress)
-        CrashCheckOptions(model, budget, strategy, recoveryCrashes, accessBound, progress, cancellation)
+        CrashCheckOptions { settings with Progress = progress }
 
     /// With a token that ends the check.
     member _.WithCancellation(cancellation: CancellationToken) =
-        CrashCheckOptions(model, budget, strategy, recoveryCrashes, accessBound, progress, cancellation)
+        CrashCheckOptions { settings with Cancellation = cancellation }
 
     /// What is checked, in words.
     override _.ToString() =
         String.Concat(
             [|
-                model.ToString()
+                settings.Model.ToString()
                 ", "
-                strategy.ToString()
+                settings.Strategy.ToString()
                 ", at most "
-                Words.count budget "recovery run"
-                ", "
-                Words.number (int64 recoveryCrashes)
-                (if recoveryCrashes = 1 then " crash" else " crashes")
+                Words.count (settings.Budget |> ValueOption.defaultValue standardBudget) "recovery run"
+                (if settings.Budget.IsNone then " and 100 more for each crash point, " else ", ")
+                Words.number (int64 settings.RecoveryCrashes)
+                (if settings.RecoveryCrashes = 1 then " crash" else " crashes")
                 " of recovery"
             |]
         )

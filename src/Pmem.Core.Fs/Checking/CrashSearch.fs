@@ -2,210 +2,40 @@ namespace Pmem
 
 open System
 open System.Collections.Generic
+open System.Threading
 
-/// One crash: the trace that it cut off, and where.
-type internal Crash = { Events: IReadOnlyList<RecordedEvent>; Point: int; Durability: Durability }
-
-/// Memory after one crash or more, as far as it is known.
-type internal Situation =
-    {
-        Image: byte[]
-        Crashes: Crash list
-        Narrowings: Narrowing[]
-        Acknowledged: int64[]
-    }
-
-/// A state that recovery rejects.
-type internal Finding =
-    {
-        Situation: Situation
-        Layers: LazyLayer list
-        Run: RecoveryRun
-        Failure: RecoveryFailure
-    }
-
-module internal Situation =
-    /// The memory of a situation; both lists begin with the first crash.
-    let build (situation: Situation) =
-        let log = List<Narrowing>()
-        let flat = FlatSource situation.Image :> Source
-
-        let add (layers: LazyLayer list, lower) crash =
-            let layer = LazyLayer(layers.Length, crash.Durability, lower, log)
-            layers @ [ layer ], (layer :> Source)
-
-        let layers, source = List.fold add ([], flat) situation.Crashes
-        let byDepth = List.toArray layers
-
-        for narrowing in situation.Narrowings do
-            byDepth[narrowing.Depth].Replay narrowing
-
-        struct (layers, source, log)
-
-    let promises (events: IReadOnlyList<RecordedEvent>) =
-        [|
-            for recorded in events do
-                match recorded.Event with
-                | Acknowledge operation -> operation
-                | _ -> ()
-        |]
-
-    let private notDeterministic what =
-        InvalidOperationException(
-            String.Concat(
-                "The recovery is not deterministic: ",
-                what,
-                ". It must depend on nothing but what it reads from the memory that it is given."
-            )
-        )
-
-    let strayed () =
-        raise (notDeterministic "on the same memory it read other bytes than before")
-
-    let disagreed () =
-        raise (notDeterministic "on the same memory it came to another result than before")
-
-/// Explores situations path by path. Every recovery run is counted, but not those that repeat the first path, and each
-/// rejected one, to see whether recovery is deterministic.
-[<Sealed>]
-type internal Explorer(subject: Subject, random: RandomNumbers voption, repeats: int) =
-    let options = subject.Options
-    let mutable runs = 0L
-    let mutable accesses = 0L
-    let mutable hasSampled = false
-
-    let isSame (left: RecoveryRun) (right: RecoveryRun) =
-        let kind (run: RecoveryRun) =
-            match run.Failure with
-            | ValueNone -> ""
-            | ValueSome(RecoveryFailure.Threw error) -> error.GetType().FullName
-            | ValueSome failure -> failure.ToString()
-
-        left.History = right.History && kind left = kind right
-
-    let runOnce situation script =
-        options.Cancellation.ThrowIfCancellationRequested()
-        let struct (layers, source, log) = Situation.build situation
-        let run = RecoveryRun.run subject source script log situation.Acknowledged
-        accesses <- accesses + run.Accesses
-
-        if not script.WasFollowed then
-            Situation.strayed ()
-
-        struct (run, layers, log)
-
-    let repeat situation script (run: RecoveryRun) =
-        for _ in 1..repeats do
-            let struct (again, _, _) = runOnce situation script
-
-            if not (isSame run again) then
-                Situation.disagreed ()
-
-    /// The situation after a crash at an event of a recovery run.
-    let next situation (run: RecoveryRun) (log: List<Narrowing>) point durability promised =
-        // After the last event memory does not change: what was read later need not be settled.
-        let known = min point (run.Trace.Count - 1)
-
-        { situation with
-            Crashes =
-                situation.Crashes
-                @ [ { Events = run.Trace; Point = point; Durability = durability } ]
-            Narrowings = log.GetRange(0, run.NarrowingsAt[known]).ToArray()
-            Acknowledged = Array.append situation.Acknowledged (Array.truncate promised (Situation.promises run.Trace))
-        }
-
-    member _.Runs = runs
-    member _.Accesses = accesses
-
-    /// Whether paths were left out that no script remembers.
-    member _.HasSampled = hasSampled
-
-    /// Runs paths, or one, until one is rejected, all are done, or the runs are at the limit; where they are, the script
-    /// stays at the path to go on with. Returns whether all were done.
-    member explorer.Explore
-        (situation, script: Script, limit: int64, crashesLeft: int, isOnce: bool, found: Finding -> unit)
-        : bool =
-        let mutable isDone = false
-        let mutable isStopped = false
-
-        while not isDone && not isStopped do
-            if runs >= limit then
-                isStopped <- true
-            else
-                let struct (run, layers, log) = runOnce situation script
-                runs <- runs + 1L
-
-                if runs = 1L || run.Failure.IsSome then
-                    repeat situation script run
-
-                match run.Failure with
-                | ValueSome failure ->
-                    script.WasRejected <- true
-
-                    found { Situation = situation; Layers = layers; Run = run; Failure = failure }
-
-                    isStopped <- true
-                | ValueNone when
-                    crashesLeft > 0
-                    && run.HasStores
-                    && not (explorer.CrashRun(situation, script, run, log, limit, crashesLeft, found))
-                    ->
-                    isStopped <- true
-                | ValueNone ->
-                    isDone <- not (script.Advance())
-                    isStopped <- isOnce
-
-        isDone
-
-    /// Crashes a recovery run at each of its points. A point that comes before the first choice that is new was visited
-    /// by an earlier run; the end of a run was not: an earlier one may have gone on from there.
-    member private explorer.CrashRun(situation, script: Script, run, log, limit, crashesLeft, found) =
-        let mutable isDone = true
-        let changed = script.Changed
-
-        CrashPoints.walk options.Model run.Trace (fun point durability promised ->
-            let known = min point (run.Trace.Count - 1)
-
-            if point = run.Trace.Count || run.ChoicesAt[known] > changed then
-                let crashed = next situation run log point durability promised
-                let inner = Script random
-
-                // At random one path is taken for each crash of recovery: the samples are spread, not spent on the first.
-                if random.IsSome then
-                    if not (explorer.Explore(crashed, inner, limit, crashesLeft - 1, true, found)) then
-                        hasSampled <- true
-                        script.WasSampled <- true
-
-                    isDone <- not inner.WasRejected
-                else
-                    isDone <- explorer.Explore(crashed, inner, limit, crashesLeft - 1, false, found)
-
-                script.WasRejected <- inner.WasRejected
-
-            isDone)
-
-        isDone
+/// Where the states are too many to try: the crash, the read that looked at the most of them, and the store behind it.
+type internal Explosion = { CrashPoint: int; Choices: int; Read: Access; Store: TracedStore voption }
 
 /// What a search over all crash points of a trace came to.
-[<Struct>]
-type internal Searched = { Finding: Finding voption; IsComplete: bool; Runs: int64; Points: int }
+type internal Searched =
+    {
+        Finding: Finding voption
+        IsComplete: bool
+        Runs: int64
+        Points: int
+        /// Every state with at most so many parts lost, or at most so many durable, was tried; -1 where not even that.
+        MostParts: int
+        /// Every combination of the fates of any so many parts was tried.
+        Strength: int
+        Assumed: string[]
+        Explosion: Explosion voption
+        /// The crash points before the finding that were not done.
+        Undone: HashSet<int>
+    }
 
 /// Visits the crash points of a trace.
 [<Sealed>]
 type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
     let options = subject.Options
     let promises = Situation.promises events
-
-    let random =
-        match options.Strategy with
-        | CrashStrategy.Exhaustive -> ValueNone
-        | CrashStrategy.Sampled seed -> ValueSome(RandomNumbers seed)
+    let model = subject.Rules
 
     /// Three more runs: a recovery that rolls dice is caught with one chance in eight left.
-    let explorer = Explorer(subject, random, 3)
+    let runner = Runner(subject, 3)
 
-    /// The paths to go on with, for each crash point that is not done.
-    let scripts = Dictionary<int, Script>()
+    /// What is not done, by the ordinal of the crash point.
+    let unfinished = Dictionary<int, Explorer>()
 
     let mutable finding = ValueNone
     let mutable visited = 0
@@ -213,77 +43,191 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
     let points =
         let mutable count = 0
 
-        CrashPoints.walk options.Model events (fun _ _ _ ->
+        CrashPoints.walk model null events (fun _ ->
             count <- count + 1
             true)
 
         count
 
+    let budget = options.BudgetFor points
+
+    let seedOf ordinal =
+        match options.Strategy with
+        | CrashStrategy.Exhaustive -> ValueNone
+        | CrashStrategy.Sampled seed -> ValueSome(int64 (SplitMix.of2 (uint64 seed) (uint64 ordinal)))
+
     /// An equal share of the budget for each point that is left, and at least one run.
     let limit left =
-        min options.Budget (explorer.Runs + max 1L ((options.Budget - explorer.Runs) / int64 left))
+        min budget (runner.Runs + max 1L ((budget - runner.Runs) / int64 left))
 
-    let visit ordinal point durability promised left =
-        let crash = { Events = events; Point = point; Durability = durability }
+    let situationAt durable crash =
+        {
+            Image = durable
+            Crashes = [ crash ]
+            Narrowings = [||]
+            Acknowledged = Promises.first crash.Promised promises
+        }
 
-        let situation =
-            {
-                Image = subject.Image
-                Crashes = [ crash ]
-                Narrowings = [||]
-                Acknowledged = Array.truncate promised promises
-            }
-
-        let script =
-            match scripts.TryGetValue ordinal with
-            | true, script -> script
-            | _ -> Script random
+    let visit ordinal durable crash level left =
+        let explorer =
+            match unfinished.TryGetValue ordinal with
+            | true, explorer -> explorer
+            | _ -> Explorer(runner, options.RecoveryCrashes, seedOf ordinal)
 
         visited <- max visited (ordinal + 1)
+        unfinished[ordinal] <- explorer
 
-        let isDone =
-            explorer.Explore(
-                situation,
-                script,
-                limit left,
-                options.RecoveryCrashes,
-                false,
-                (fun found -> finding <- ValueSome found)
-            )
-
-        if isDone then scripts.Remove ordinal |> ignore else scripts[ordinal] <- script
+        match explorer.Advance(situationAt durable crash, level, limit left) with
+        | Outcome.Rejected found -> finding <- ValueSome found
+        | _ ->
+            if explorer.IsDone then
+                unfinished.Remove ordinal |> ignore
 
         options.Progress.Invoke
             {
-                RecoveryRuns = explorer.Runs
+                RecoveryRuns = runner.Runs
                 CrashPointsDone = ordinal + 1
                 CrashPoints = points
             }
 
-    /// One pass over the points that are not done.
-    let pass isFirst =
+    let isBelow level ordinal =
+        ordinal >= visited
+        || (match unfinished.TryGetValue ordinal with
+            | true, explorer -> explorer.Level < level
+            | _ -> false)
+
+    /// Calls with each crash point from an image that holds what is durable there; goes on while that returns true.
+    let walk (visit: int -> byte[] -> Crash -> bool) =
+        let durable = Array.copy subject.Image
         let mutable ordinal = -1
-        let mutable left = if isFirst then points else scripts.Count
 
-        CrashPoints.walk options.Model events (fun point durability promised ->
+        CrashPoints.walk model durable events (fun crash ->
             ordinal <- ordinal + 1
+            visit ordinal durable crash)
 
-            if isFirst || scripts.ContainsKey ordinal then
-                visit ordinal point durability promised left
+    /// One pass over the points that have not reached a level.
+    let pass level =
+        let mutable left =
+            points - visited
+            + (unfinished.Values
+               |> Seq.filter (fun explorer -> explorer.Level < level)
+               |> Seq.length)
+
+        walk (fun ordinal durable crash ->
+            if isBelow level ordinal then
+                visit ordinal durable crash level left
                 left <- left - 1
 
-            finding.IsNone && explorer.Runs < options.Budget)
+            finding.IsNone && runner.Runs < budget)
+
+    let goesOn level =
+        finding.IsNone
+        && runner.Runs < budget
+        && (visited < points
+            || Seq.exists (fun (explorer: Explorer) -> explorer.Level < level) unfinished.Values)
+
+    let mostParts () =
+        if visited < points then
+            -1
+        else
+            match Seq.fold (fun least (explorer: Explorer) -> min least explorer.Level) Level.All unfinished.Values with
+            | Level.All
+            | Level.PairsOfWords -> 2
+            | Level.PairsOfParts
+            | Level.Fates
+            | Level.Words -> 1
+            | _ -> 0
+
+    let strength () =
+        if visited < points || unfinished.Count = 0 then
+            0
+        else
+            Seq.fold (fun least (explorer: Explorer) -> min least explorer.Strength) Int32.MaxValue unfinished.Values
+
+    let storeBehind (crash: Crash) (atoms: HashSet<int64>) =
+        let pieces =
+            crash.Durability.Pending.Values
+            |> Seq.collect id
+            |> Seq.filter (fun piece -> atoms.Contains piece.Atom)
+            |> Seq.groupBy (fun piece -> piece.Event)
+            |> Seq.toArray
+
+        if pieces.Length = 0 then
+            ValueNone
+        else
+            let event = pieces |> Array.maxBy (fun (_, pieces) -> Seq.length pieces) |> fst
+            ValueSome(Trace.whole event events[event])
+
+    /// What shows the place where the states explode is run though the check was cancelled.
+    let calm =
+        { subject with Options = options.WithCancellation CancellationToken.None }
+
+    /// Looks at the durable path once more, for the read that chose the most.
+    let explosionAt durable crash =
+        let run = Explorer(Runner(calm, 1), 0, ValueNone).Tell(situationAt durable crash)
+
+        let chosen (access: Access) =
+            run.Taken
+            |> Array.filter (fun choice -> access.Range.Overlaps(Atoms.rangeOf choice.Atom))
+
+        let reads = run.Trail |> Array.filter (fun access -> not access.IsStore)
+
+        if reads.Length = 0 then
+            ValueNone
+        else
+            let read = reads |> Array.maxBy (fun access -> (chosen access).Length)
+            let atoms = chosen read |> Seq.map (fun choice -> choice.Atom)
+
+            ValueSome
+                {
+                    CrashPoint = crash.Point
+                    Choices = run.Taken.Length
+                    Read = read
+                    Store = storeBehind crash (HashSet<int64> atoms)
+                }
+
+    /// The crash with the most left to try.
+    let explosion () =
+        let mutable found = ValueNone
+
+        if unfinished.Count > 0 && finding.IsNone then
+            let worst =
+                unfinished |> Seq.minBy (fun pair -> struct (int pair.Value.Level, pair.Key))
+
+            walk (fun ordinal durable crash ->
+                if ordinal = worst.Key then
+                    found <- explosionAt durable crash
+
+                ordinal < worst.Key)
+
+        found
 
     member _.Run() =
-        pass true
+        for level in
+            [
+                Level.Few
+                Level.Parts
+                Level.Words
+                Level.Fates
+                Level.PairsOfParts
+                Level.PairsOfWords
+                Level.All
+            ] do
+            while goesOn level do
+                pass level
 
-        // What the early points did not need of their share is left for those that need more.
-        while finding.IsNone && scripts.Count > 0 && explorer.Runs < options.Budget do
-            pass false
+    member _.Finding = finding
 
+    /// What has been found so far.
+    member _.Result =
         {
             Finding = finding
-            IsComplete = scripts.Count = 0 && visited = points && not explorer.HasSampled
-            Runs = explorer.Runs
+            IsComplete = unfinished.Count = 0 && visited = points
+            Runs = runner.Runs
             Points = if finding.IsSome then visited else points
+            MostParts = mostParts ()
+            Strength = strength ()
+            Assumed = Seq.toArray runner.Assumed
+            Explosion = explosion ()
+            Undone = HashSet<int> unfinished.Keys
         }

@@ -4,35 +4,6 @@ open System
 open System.Buffers.Binary
 open System.Collections.Generic
 
-/// Every value once: takes the first, then, each time it is advanced, the next in depth-first order.
-[<Sealed>]
-type internal EveryChoice() =
-    inherit Choices()
-    let taken = List<struct (int * int)>()
-    let mutable position = 0
-
-    override _.Choose(_, count) =
-        if position = taken.Count then
-            taken.Add(struct (0, count))
-
-        let struct (chosen, _) = taken[position]
-        position <- position + 1
-        chosen
-
-    /// Whether there is a next path.
-    member _.Advance() =
-        position <- 0
-
-        while taken.Count > 0
-              && (let struct (chosen, count) = taken[taken.Count - 1] in chosen = count - 1) do
-            taken.RemoveAt(taken.Count - 1)
-
-        if taken.Count > 0 then
-            let struct (chosen, count) = taken[taken.Count - 1]
-            taken[taken.Count - 1] <- struct (chosen + 1, count)
-
-        taken.Count > 0
-
 [<Sealed>]
 type internal ImageComparer() =
     interface IEqualityComparer<byte[]> with
@@ -45,29 +16,11 @@ type internal ImageComparer() =
             hash.ToHashCode()
 
 module internal Images =
-    /// Writes bytes of a word into an image; those that lie after its end are left out.
-    let write (image: byte[]) (atom: int64) (bits: Bits) =
-        for i in 0..7 do
-            let offset = int (atom * Atom.SizeBytes) + i
-
-            if bits.Mask >>> (8 * i) &&& 1UL = 1UL && offset < image.Length then
-                image[offset] <- byte (bits.Value >>> (8 * i))
-
-    let private settled (image: byte[]) (durability: Durability) =
-        let result = Array.copy image
-
-        for pair in durability.Durable do
-            write result pair.Key pair.Value
-
-        result
-
     /// The distinct contents of words whose stores may be in order; calls before each that it tries.
-    let private contentsOf (image: byte[]) durability (atoms: int64[]) (trying: unit -> unit) =
-        let choices = EveryChoice()
+    let private contentsOf image durability (atoms: int64[]) (trying: unit -> unit) =
         let found = HashSet<byte[]>(ImageComparer())
-        let mutable goesOn = true
 
-        while goesOn do
+        DepthFirst.all (fun choices ->
             trying ()
             let layer = LazyLayer(0, durability, FlatSource image, List())
             let contents = Array.zeroCreate (atoms.Length * 8)
@@ -77,7 +30,7 @@ module internal Images =
                 BinaryPrimitives.WriteUInt64LittleEndian(contents.AsSpan(8 * i), value)
 
             found.Add contents |> ignore
-            goesOn <- choices.Advance()
+            true)
 
         Seq.toArray found
 
@@ -88,19 +41,20 @@ module internal Images =
             |> Seq.map (Seq.map (fun piece -> piece.Atom) >> Seq.distinct >> Seq.toArray)
             |> Seq.toArray
 
-        if Model.keepsUnitOrder durability.Model then
+        if durability.Rules.KeepsOrder then
             atoms
         else
             Array.collect (Array.map Array.singleton) atoms
 
-    /// Calls with every image at a crash point.
-    let atPoint (image: byte[]) (durability: Durability) (trying: unit -> unit) (visit: byte[] -> unit) =
-        let groups = groups durability
+    /// Calls with every image at a crash, given what is durable there.
+    let atCrash (image: byte[]) (crash: Crash) (trying: unit -> unit) (visit: byte[] -> unit) =
+        let groups = groups crash.Durability
 
         let contents =
-            groups |> Array.map (fun atoms -> contentsOf image durability atoms trying)
+            groups
+            |> Array.map (fun atoms -> contentsOf image crash.Durability atoms trying)
 
-        let current = settled image durability
+        let current = Array.copy image
 
         let rec choose group =
             if group = groups.Length then
@@ -111,7 +65,7 @@ module internal Images =
 
                     for i in 0 .. atoms.Length - 1 do
                         let value = BinaryPrimitives.ReadUInt64LittleEndian(ReadOnlySpan(chosen, 8 * i, 8))
-                        write current (atoms[i]) { Value = value; Mask = ~~~0UL }
+                        Atoms.write current (atoms[i]) { Value = value; Mask = ~~~0UL }
 
                     choose (group + 1)
 
@@ -167,8 +121,10 @@ module internal StateList =
             then
                 explode model
 
-        CrashPoints.walk model trace (fun _ durability _ ->
-            Images.atPoint image durability trying visit
+        let durable = Array.copy image
+
+        CrashPoints.walk (ModelRules.of' model) durable trace (fun crash ->
+            Images.atCrash durable crash trying visit
             true)
 
         states.ToArray()

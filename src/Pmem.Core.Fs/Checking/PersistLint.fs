@@ -3,67 +3,6 @@ namespace Pmem
 open System
 open System.Collections.Generic
 
-/// <summary>A mistake that a trace shows without a crash. Order between dependent stores is for <c>CrashCheck</c>.</summary>
-type PersistDiagnostic =
-    /// A store that no flush covers by the end of the trace.
-    | NotFlushed of Store: TracedStore
-    /// A store that was flushed, or went past the cache, and that no drain waits for.
-    | NotDrained of Store: TracedStore
-    /// Lines that were flushed already, with no store and no drain since: the second flush costs time for nothing.
-    | FlushedTwice of Flush: TracedFlush
-    /// A flush without anything to write back: no line of it has a store that needs one and had none.
-    | FlushedClean of Flush: TracedFlush
-    /// A store that another overwrote before it was durable: one of the two was for nothing, or an order is missing.
-    | OverwrittenBeforeDurable of Store: TracedStore * By: TracedStore
-
-    /// The source line, what is wrong, and what to do.
-    override diagnostic.ToString() =
-        match diagnostic with
-        | NotFlushed store ->
-            String.Concat(
-                store.ToString(),
-                " is never flushed: flush its range and drain before anything relies on it."
-            )
-        | NotDrained store when store.IsNonTemporal ->
-            String.Concat(store.ToString(), " is never drained: drain before anything relies on it.")
-        | NotDrained store ->
-            String.Concat(
-                store.ToString(),
-                " is flushed but never drained: drain, or persist in place of the flush, before anything relies on it."
-            )
-        | FlushedTwice flush ->
-            String.Concat(
-                flush.ToString(),
-                " flushes again what was flushed already and not stored to since: leave one of the two out."
-            )
-        | FlushedClean flush ->
-            String.Concat(
-                flush.ToString(),
-                " flushes nothing: no line of it has a store that still needs a flush. Check the range, or leave it out."
-            )
-        | OverwrittenBeforeDurable(store, by) ->
-            String.Concat(
-                store.ToString(),
-                " is overwritten before it is durable, by ",
-                by.ToString(),
-                ": persist it first if it matters, or leave it out if it does not."
-            )
-
-    /// Whether both are the same value.
-    static member op_Equality(left: PersistDiagnostic, right: PersistDiagnostic) = Object.Equals(left, right)
-
-    /// Whether the values differ.
-    static member op_Inequality(left: PersistDiagnostic, right: PersistDiagnostic) = not (Object.Equals(left, right))
-
-/// A store's part in one unit, not durable yet.
-[<Sealed>]
-type internal PendingStore(index: int, range: ByteRange, isNonTemporal: bool) =
-    member _.Index = index
-    member _.Range = range
-    member _.IsNonTemporal = isNonTemporal
-    member val IsFlushed = false with get, set
-    member val IsOverwritten = false with get, set
-
 /// Lines that were flushed.
 [<Sealed>]
 type internal FlushedLines() =
@@ -122,148 +61,105 @@ type internal FlushedLines() =
                     flushed.Intersect range
         |]
 
-/// Goes through a trace once, with the stores that are not durable yet at hand, by unit.
+/// Goes through a trace once: a fold over what the durability of its stores tells.
 [<Sealed>]
 type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEvent>) =
-    let unitBytes = Model.unitBytes model
-    let pending = Dictionary<int64, List<PendingStore>>()
+    let rules = ModelRules.of' model
+    let durability = Durability(rules, null)
 
     /// Lines flushed, with no drain and no store since.
     let flushed = FlushedLines()
     let found = List<PersistDiagnostic>()
 
-    /// The last unit is not whole.
-    let rangeOf unit =
-        let first = unit * unitBytes
-        ByteRange(first, min unitBytes (Int64.MaxValue - first))
-
-    /// The units of a store.
-    let unitsOf (range: ByteRange) =
-        [|
-            for unit in range.Offset / unitBytes .. (range.End - 1L) / unitBytes -> unit
-        |]
-
-    /// The units of a range in which something is pending. A flush may be far longer than what was stored in it.
-    let pendingUnits (range: ByteRange) =
-        if range.Length / unitBytes < int64 pending.Count then
-            unitsOf range |> Array.filter pending.ContainsKey
-        else
-            Seq.filter (fun unit -> range.Overlaps(rangeOf unit)) pending.Keys
-            |> Seq.sort
-            |> Seq.toArray
-
-    let pendingIn unit =
-        match pending.TryGetValue unit with
-        | true, stores -> stores
-        | _ ->
-            let stores = List<PendingStore>()
-            pending[unit] <- stores
-            stores
-
     let flushOf index range =
         TracedFlush(index, range, events[index].Source)
 
-    let overwrite index (range: ByteRange) (stores: List<PendingStore>) =
-        for store in stores do
-            if store.Range.Overlaps range && not store.IsOverwritten then
-                store.IsOverwritten <- true
+    /// Whether a store can be wrong by itself: where what is visible is durable, only one past the cache can.
+    let isAtRisk (piece: Piece) =
+        piece.IsNonTemporal || not rules.VisibleIsDurable
 
-                found.Add(
-                    OverwrittenBeforeDurable(
-                        Trace.part store.Index events[store.Index] store.Range,
-                        Trace.part index events[index] range
-                    )
-                )
+    let part event ranges =
+        Trace.parts events (Seq.map (fun range -> struct (event, range)) ranges)
 
-        stores.RemoveAll(fun store -> range.Contains store.Range) |> ignore
+    /// Zeros that are filled in later are how memory is initialized.
+    let isMistake (older: Piece) = (older.Value &&& older.Mask) <> 0UL
 
-    /// A store that is durable at once takes along what was stored to its words before it.
-    let settleWords (words: ByteRange) (stores: List<PendingStore>) =
-        for store in stores.ToArray() do
-            if store.Range.Overlaps words then
-                stores.Remove store |> ignore
+    let report (overwritten: List<Piece>) (by: int) =
+        for event, pieces in overwritten |> Seq.groupBy (fun piece -> piece.Event) |> Seq.sortBy fst do
+            let ranges =
+                pieces |> Seq.map (fun piece -> Atoms.rangeOf piece.Atom) |> Seq.toArray
 
-                for first, last in [ store.Range.Offset, words.Offset; words.End, store.Range.End ] do
-                    if first < last then
-                        stores.Add(PendingStore(store.Index, ByteRange(first, last - first), store.IsNonTemporal))
+            for store, newer in Array.zip (part event ranges) (part by ranges) do
+                found.Add(OverwrittenBeforeDurable(store, newer))
 
-    let store index offset (length: int64) isNonTemporal =
-        let whole = ByteRange(offset, length)
+    let cover (piece: Piece) (older: Piece) (overwritten: List<Piece>) =
+        if not (isAtRisk piece) then
+            // A store that is durable as it is visible takes along what was stored to its word before it.
+            older.Covered <- ~~~0UL
+        elif older.Mask &&& piece.Mask <> 0UL then
+            if older.Covered = 0UL && isAtRisk older && isMistake older then
+                overwritten.Add older
 
-        if length > 0L && Model.isDurableAtOnce model isNonTemporal then
-            let words = whole.AlignOut Atom.SizeBytes
+            older.Covered <- older.Covered ||| piece.Mask
 
-            for unit in unitsOf words do
-                match pending.TryGetValue unit with
-                | true, stores -> settleWords words stores
-                | _ -> ()
-        elif length > 0L then
-            for unit in unitsOf whole do
-                let range = whole.Intersect(rangeOf unit)
-                let stores = pendingIn unit
-                overwrite index range stores
-                stores.Add(PendingStore(index, range, isNonTemporal))
-                flushed.Remove(rangeOf unit)
+    let store index (pieces: List<Piece>) =
+        let overwritten = List<Piece>()
 
-    /// CLFLUSH makes durable what went past the cache too.
-    let hasUnflushed kind unit =
-        (pendingIn unit).Exists(fun store -> not store.IsFlushed && (kind = Clflush || not store.IsNonTemporal))
+        for piece in pieces do
+            let chain = durability.ChainOf piece.Atom
+            let mutable i = chain.Count - 2
+            let mutable open' = piece.Mask
+
+            // What is older than a store that covers as much was covered by that one.
+            while i >= 0 && open' <> 0UL do
+                cover piece chain[i] overwritten
+                open' <- open' &&& ~~~chain[i].Mask
+                i <- i - 1
+
+            flushed.Remove(CacheLine.cover (Atoms.rangeOf piece.Atom))
+
+        report overwritten index
 
     let writeBack index kind (range: ByteRange) =
-        let units = pendingUnits range
         let again = flushed.In range
 
         if again.Length > 0 then
             for lines in FlushPlan.Of(again).Ranges do
                 found.Add(FlushedTwice(flushOf index lines))
-        elif not (Array.exists (hasUnflushed kind) units) then
+        elif not (Array.exists (fun (piece: Piece) -> not piece.IsWrittenBack) (durability.CoveredBy range)) then
             found.Add(FlushedClean(flushOf index range))
 
         if kind <> Clflush then
             flushed.Add range
 
-        for unit in units do
-            if kind = Clflush then
-                pendingIn(unit).Clear()
-            else
-                for store in pendingIn unit do
-                    store.IsFlushed <- not store.IsNonTemporal
-
-    let fence () =
-        flushed.Clear()
-
-        for stores in pending.Values do
-            stores.RemoveAll(fun store -> store.IsFlushed || store.IsNonTemporal) |> ignore
-
     let sync index (range: ByteRange) =
-        let units = pendingUnits range
-
         // Under Eadr msync is called for, if at all, to fence.
-        if
-            model <> PersistencyModel.Eadr
-            && not (Array.exists (fun unit -> pendingIn(unit).Count > 0) units)
-        then
+        if not rules.VisibleIsDurable && not (durability.HasPending range) then
             found.Add(FlushedClean(flushOf index range))
 
-        for unit in units do
-            pendingIn(unit).Clear()
-
-        if Model.hasLines model then
-            fence ()
+        if rules.HasFences then
+            flushed.Clear()
 
     let step index =
-        match events[index].Event with
-        | Trace.AnyStore(offset, bytes, isNonTemporal) -> store index offset (int64 bytes.Length) isNonTemporal
-        | Execute Fence when Model.hasLines model -> fence ()
-        | Execute(SyncPages range) when not range.IsEmpty -> sync index (range.AlignOut Model.PageBytes)
-        | Execute(WriteBack(kind, range)) when Model.needsWriteBack model && kind <> NoWriteBack && not range.IsEmpty ->
+        let event = events[index].Event
+        let stored = durability.Enter(index, event)
+
+        match event with
+        | Trace.AnyStore _ -> store index stored
+        | Execute Fence when rules.HasFences -> flushed.Clear()
+        | Execute(SyncPages range) when not range.IsEmpty -> sync index (range.AlignOut ModelRules.PageBytes)
+        | Execute(WriteBack(kind, range)) when rules.WritesBackLines && kind <> NoWriteBack && not range.IsEmpty ->
             writeBack index kind (CacheLine.cover range)
         | _ -> ()
 
+        durability.Apply(event, durability.Forces event)
+
     let left select diagnose =
-        pending.Values
-        |> Seq.collect (Seq.filter select)
-        |> Seq.map (fun (store: PendingStore) -> struct (store.Index, store.Range))
+        durability.Pending.Values
+        |> Seq.collect (
+            Seq.filter (fun piece -> isAtRisk piece && piece.Mask &&& ~~~piece.Covered <> 0UL && select piece)
+        )
+        |> Seq.map (fun piece -> struct (piece.Event, Atoms.rangeOf piece.Atom))
         |> Trace.parts events
         |> Seq.map diagnose
         |> found.AddRange
@@ -272,8 +168,8 @@ type internal Linter(model: PersistencyModel, events: IReadOnlyList<RecordedEven
         for index in 0 .. events.Count - 1 do
             step index
 
-        let isDrainMissing (store: PendingStore) =
-            store.IsFlushed || (store.IsNonTemporal && Model.hasLines model)
+        let isDrainMissing (piece: Piece) =
+            piece.IsWrittenBack || (piece.IsNonTemporal && rules.HasFences)
 
         left (isDrainMissing >> not) NotFlushed
         left isDrainMissing NotDrained

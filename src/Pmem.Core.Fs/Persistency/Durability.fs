@@ -2,134 +2,56 @@ namespace Pmem
 
 open System.Collections.Generic
 
-/// A store's share of one aligned 8-byte word: what is never torn. Byte i of the word is bits 8i and up of the value.
-[<Sealed; AllowNullLiteral(false)>]
-type internal Piece(event: int, atom: int64, value: uint64, mask: uint64, isNonTemporal: bool) =
-    /// The number of the event that stored it.
-    member _.Event = event
-
-    /// The number of the word: its offset divided by 8.
-    member _.Atom = atom
-    member _.Value = value
-
-    /// All bits of the bytes that it stores.
-    member _.Mask = mask
-    member _.IsNonTemporal = isNonTemporal
-
-    /// Its line was written back after it: a fence makes it durable.
-    member val IsWrittenBack = false with get, set
-
-/// Bytes of a word: the value, and the bits that it has.
-[<Struct>]
-type internal Bits =
-    {
-        Value: uint64
-        Mask: uint64
-    }
-
-    static member None = { Value = 0UL; Mask = 0UL }
-
-    /// These, and others written over them.
-    member bits.Under(value: uint64, mask: uint64) =
-        {
-            Value = (bits.Value &&& ~~~mask) ||| (value &&& mask)
-            Mask = bits.Mask ||| mask
-        }
-
-module internal Atoms =
-    /// The bits of the bytes [first, last) of a word.
-    let maskOf (first: int) (last: int) =
-        let low = if last = 8 then ~~~0UL else (1UL <<< (8 * last)) - 1UL
-        low &&& ~~~((1UL <<< (8 * first)) - 1UL)
-
-    /// Calls with each word that a range touches: its number, the bits touched, the index of the first byte in the range.
-    let inline forEach (offset: int64) (length: int64) ([<InlineIfLambda>] visit: int64 -> int -> int -> int -> unit) =
-        let mutable at = offset
-        let last = offset + length
-
-        while at < last do
-            let first = int (at % Atom.SizeBytes)
-            let count = int (min (Atom.SizeBytes - int64 first) (last - at))
-            visit (at / Atom.SizeBytes) first (first + count) (int (at - offset))
-            at <- at + int64 count
-
-    /// The bytes [first, last) of a word, from an array.
-    let load (bytes: System.ReadOnlySpan<byte>) (index: int) (first: int) (last: int) =
-        let mutable value = 0UL
-
-        for i in first .. last - 1 do
-            value <- value ||| (uint64 bytes[index + i - first] <<< (8 * i))
-
-        value
-
-    let pieces (event: int) (offset: int64) (bytes: byte[]) isNonTemporal =
-        let pieces = List<Piece>()
-
-        forEach offset (int64 bytes.Length) (fun atom first last index ->
-            let value = load (System.ReadOnlySpan bytes) index first last
-            pieces.Add(Piece(event, atom, value, maskOf first last, isNonTemporal)))
-
-        pieces
-
-/// The order inside a unit. Pieces come in program order; where a piece is durable, so is each piece before it that wrote
-/// the same word, and, where units keep their order and both are temporal, each piece of an earlier store to the unit.
-/// The pieces of one store have no order.
-module internal Order =
-    /// Extends a set of durable pieces by what must be durable with them. One pass from the last piece to the first.
-    let closeDown keepsUnitOrder (pieces: IReadOnlyList<Piece>) (isIn: bool[]) =
-        let atoms = HashSet<int64>()
-        let mutable latest = -1
-
-        for i in pieces.Count - 1 .. -1 .. 0 do
-            let piece = pieces[i]
-            let inOrder = keepsUnitOrder && not piece.IsNonTemporal
-
-            if isIn[i] || atoms.Contains piece.Atom || (inOrder && piece.Event < latest) then
-                isIn[i] <- true
-                atoms.Add piece.Atom |> ignore
-
-                if inOrder then
-                    latest <- max latest piece.Event
-
-    /// Extends a set of lost pieces by what must be lost with them. One pass from the first piece to the last.
-    let closeUp keepsUnitOrder (pieces: IReadOnlyList<Piece>) (isOut: bool[]) =
-        let atoms = HashSet<int64>()
-        let mutable earliest = System.Int32.MaxValue
-
-        for i in 0 .. pieces.Count - 1 do
-            let piece = pieces[i]
-            let inOrder = keepsUnitOrder && not piece.IsNonTemporal
-
-            if isOut[i] || atoms.Contains piece.Atom || (inOrder && piece.Event > earliest) then
-                isOut[i] <- true
-                atoms.Add piece.Atom |> ignore
-
-                if inOrder then
-                    earliest <- min earliest piece.Event
-
 /// What an event makes durable: the unit, and which of its pending pieces.
 [<Struct>]
 type internal Forced = { Unit: int64; IsIn: bool[] }
 
-/// What is surely durable and what may be, as the events go by.
+/// <summary>What is surely durable and what may be, as the events go by: the only place that knows what an event does to
+/// a store.</summary>
+/// <remarks>Given an image, it writes there what has become durable; otherwise it keeps the words by themselves.</remarks>
 [<Sealed>]
-type internal Durability(model: PersistencyModel) =
-    let unitBytes = Model.unitBytes model
+type internal Durability(rules: ModelRules, image: byte[] | null) =
     let durable = Dictionary<int64, Bits>()
     let pending = Dictionary<int64, List<Piece>>()
+    let views = Dictionary<int64, UnitView>()
+
+    /// The pending pieces of each word.
+    let chains = Dictionary<int64, List<Piece>>()
+
+    /// The lines that a reader must look at word by word, and how many pending pieces they have.
+    let lines = Dictionary<int64, int>()
 
     /// The units that a fence has something to do in.
     let awaiting = HashSet<int64>()
 
-    let unitOfAtom atom = atom * Atom.SizeBytes / unitBytes
+    let mutable durableHash = 0UL
+    let hasImage = not (isNull image)
+
+    let unitOfAtom atom =
+        if rules.UnitBytes = System.Int64.MaxValue then
+            0L
+        else
+            Bounds.unitOf rules.UnitBytes (atom * Atom.SizeBytes)
+
+    let lineOfAtom (atom: int64) =
+        CacheLine.indexOf (atom * Atom.SizeBytes)
 
     /// The units of a range in which something is pending. A range may be far longer than what was stored in it.
     let unitsIn (range: ByteRange) =
-        let first = range.Offset / unitBytes
-        let last = if range.IsEmpty then first - 1L else (range.End - 1L) / unitBytes
+        let first = unitOfAtom (Bounds.unitOf Atom.SizeBytes range.Offset)
+
+        let last =
+            if range.IsEmpty then
+                first - 1L
+            else
+                unitOfAtom (Bounds.unitOf Atom.SizeBytes (range.End - 1L))
 
         if last - first < int64 pending.Count then
-            [| for unit in first..last -> unit |] |> Array.filter pending.ContainsKey
+            [|
+                for unit in first..last do
+                    if pending.ContainsKey unit then
+                        unit
+            |]
         else
             [|
                 for unit in pending.Keys do
@@ -143,46 +65,88 @@ type internal Durability(model: PersistencyModel) =
         let isIn = Array.init pieces.Count (fun i -> select pieces[i])
 
         if Array.contains true isIn then
-            Order.closeDown (Model.keepsUnitOrder model) pieces isIn
+            Order.closeDown rules.KeepsOrder pieces isIn
             forced.Add { Unit = unit; IsIn = isIn }
 
     let byFence (piece: Piece) =
-        piece.IsNonTemporal || piece.IsWrittenBack
+        piece.IsNonTemporal || piece.IsWrittenBack || rules.VisibleIsDurable
+
+    /// Temporal stores to the lines of a range: what CLFLUSH, or a write-back, covers.
+    let isCovered (range: ByteRange) (piece: Piece) =
+        not piece.IsNonTemporal && range.Overlaps(Atoms.rangeOf piece.Atom)
+
+    let fence (forced: List<Forced>) except =
+        for unit in Array.sort (Seq.toArray awaiting) do
+            if not (Array.contains unit except) then
+                select byFence forced unit
 
     let syncPages (range: ByteRange) forced =
-        let pages = range.AlignOut Model.PageBytes
+        let pages = range.AlignOut ModelRules.PageBytes
         let units = unitsIn pages
-        Array.iter (select (fun _ -> true) forced) units
+
+        for unit in units do
+            select (fun piece -> rules.VisibleIsDurable || pages.Overlaps(Atoms.rangeOf piece.Atom)) forced unit
 
         // On DAX msync is a write-back of every dirty line of the pages and a fence (and it takes locks): the fence
         // completes what was written back elsewhere too. In the page cache it reaches its own pages alone.
-        if Model.hasLines model && not range.IsEmpty then
-            awaiting
-            |> Seq.filter (fun unit -> not (Array.contains unit units))
-            |> Seq.sort
-            |> Seq.toArray
-            |> Array.iter (select byFence forced)
+        if rules.HasFences && not range.IsEmpty then
+            fence forced units
 
-    let store index offset (bytes: byte[]) forced =
-        for unit in unitsIn (ByteRange(offset, int64 bytes.Length)) do
-            select (fun piece -> piece.Event = index) forced unit
+    let hashOf (atom: int64) (bits: Bits) =
+        if bits.Mask = 0UL then
+            0UL
+        else
+            SplitMix.of2 (uint64 atom) (SplitMix.of2 bits.Value bits.Mask)
 
+    let settleWord (atom: int64) (bits: Bits) =
+        match image with
+        | null ->
+            let before =
+                match durable.TryGetValue atom with
+                | true, bits -> bits
+                | _ -> Bits.None
+
+            let after = before.Under(bits.Value, bits.Mask)
+            durable[atom] <- after
+            durableHash <- durableHash ^^^ hashOf atom before ^^^ hashOf atom after
+        | image -> Atoms.write image atom bits
+
+    let leaveLine atom =
+        // Without an image a line stays: its durable words are here, not below.
+        if hasImage then
+            let line = lineOfAtom atom
+            let count = lines[line]
+
+            if count = 1 then lines.Remove line |> ignore else lines[line] <- count - 1
+
+    /// A word holds what its last durable piece left: those before it are part of that, or gone.
     let settle (forced: Forced) =
         let pieces = pending[forced.Unit]
+        let latest = Dictionary<int64, int>()
+
+        for i in 0 .. pieces.Count - 1 do
+            if forced.IsIn[i] then
+                latest[pieces[i].Atom] <- i
+
         let rest = List<Piece>()
 
         for i in 0 .. pieces.Count - 1 do
             let piece = pieces[i]
 
-            if forced.IsIn[i] then
-                let before =
-                    match durable.TryGetValue piece.Atom with
-                    | true, bits -> bits
-                    | _ -> Bits.None
+            match latest.TryGetValue piece.Atom with
+            | true, last when i <= last ->
+                settleWord piece.Atom { Value = piece.Value; Mask = piece.Mask }
+                leaveLine piece.Atom
+            | _ -> rest.Add piece
 
-                durable[piece.Atom] <- before.Under(piece.Value, piece.Mask)
-            else
-                rest.Add piece
+        for pair in latest do
+            let chain = chains[pair.Key]
+            chain.RemoveRange(0, chain.IndexOf pieces[pair.Value] + 1)
+
+            if chain.Count = 0 then
+                chains.Remove pair.Key |> ignore
+
+        views.Remove forced.Unit |> ignore
 
         if rest.Count = 0 then
             pending.Remove forced.Unit |> ignore
@@ -193,57 +157,148 @@ type internal Durability(model: PersistencyModel) =
             awaiting.Remove forced.Unit |> ignore
 
     let writeBack (range: ByteRange) =
-        for unit in unitsIn (CacheLine.cover range) do
-            awaiting.Add unit |> ignore
-
+        for unit in unitsIn range do
             for piece in pending[unit] do
-                piece.IsWrittenBack <- true
+                if isCovered range piece then
+                    piece.IsWrittenBack <- true
+                    awaiting.Add unit |> ignore
 
-    member _.Model = model
+    let addTo (lists: Dictionary<int64, List<Piece>>) key piece =
+        match lists.TryGetValue key with
+        | true, list -> list.Add piece
+        | _ ->
+            let list = List<Piece>()
+            list.Add piece
+            lists[key] <- list
 
-    /// The bytes that are surely durable, and differ from the memory's first contents or not, word by word.
+    let store index offset (bytes: byte[]) isNonTemporal =
+        let pieces = Atoms.pieces index offset bytes isNonTemporal
+
+        for piece in pieces do
+            let unit = unitOfAtom piece.Atom
+            addTo pending unit piece
+            addTo chains piece.Atom piece
+            views.Remove unit |> ignore
+            let line = lineOfAtom piece.Atom
+
+            match lines.TryGetValue line with
+            | true, count -> lines[line] <- count + 1
+            | _ -> lines[line] <- 1
+
+            if isNonTemporal || rules.VisibleIsDurable then
+                awaiting.Add unit |> ignore
+
+        pieces
+
+    static let nothing = List<Piece>()
+
+    member _.Rules = rules
+
+    /// The word as far as it is surely durable and kept here: no bits of it where the image has them.
+    member _.DurableBits atom =
+        match durable.TryGetValue atom with
+        | true, bits -> bits
+        | _ -> Bits.None
+
+    /// The words that are surely durable and kept here.
     member _.Durable = durable
+
+    /// A number that two of these share only where the same is durable here and the same pending.
+    member _.StateHash =
+        let mutable hash = durableHash
+
+        for pair in pending do
+            let mutable chain = SplitMix.of2 (uint64 pair.Key) 7UL
+            let mutable event = -1
+
+            for piece in pair.Value do
+                let order =
+                    (if piece.Event = event then 1UL else 0UL)
+                    + (if piece.IsNonTemporal then 2UL else 0UL)
+
+                event <- piece.Event
+
+                chain <-
+                    SplitMix.of2
+                        chain
+                        (SplitMix.of2 (uint64 piece.Atom + (order <<< 60)) (SplitMix.of2 piece.Value piece.Mask))
+
+            hash <- hash ^^^ chain
+
+        hash
 
     /// The pieces that may be durable, in program order, by unit.
     member _.Pending = pending
 
     member _.UnitOfAtom atom = unitOfAtom atom
 
-    /// The event begins: a store may now be durable. Returns whether that adds a state.
+    /// The pending pieces of a unit; null where there are none.
+    member _.ViewOf unit : UnitView | null =
+        match views.TryGetValue unit with
+        | true, view -> view
+        | _ ->
+            match pending.TryGetValue unit with
+            | true, pieces ->
+                let view = UnitView(pieces.ToArray())
+                views[unit] <- view
+                view
+            | _ -> null
+
+    /// The pending pieces of a word, in program order.
+    member _.ChainOf atom =
+        match chains.TryGetValue atom with
+        | true, chain -> chain
+        | _ -> nothing
+
+    /// Whether all that is known about these lines lies below.
+    member _.IsQuiet(offset: int64, length: int64) =
+        let mutable isQuiet = true
+
+        if lines.Count > 0 && length > 0L then
+            for line in CacheLine.indexOf offset .. CacheLine.indexOf (offset + length - 1L) do
+                if lines.ContainsKey line then
+                    isQuiet <- false
+
+        isQuiet
+
+    /// The pending pieces of a range of whole lines that a write-back covers.
+    member _.CoveredBy(range: ByteRange) =
+        [|
+            for unit in unitsIn range do
+                for piece in pending[unit] do
+                    if isCovered range piece then
+                        piece
+        |]
+
+    /// Whether anything is pending in a range.
+    member _.HasPending(range: ByteRange) =
+        unitsIn range
+        |> Array.exists (fun unit -> pending[unit].Exists(fun piece -> range.Overlaps(Atoms.rangeOf piece.Atom)))
+
+    /// The event begins: a store may now be durable. Returns the pieces that it adds.
     member _.Enter(index: int, event: PersistEvent) =
-        let store offset bytes isNonTemporal =
-            let pieces = Atoms.pieces index offset bytes isNonTemporal
-
-            for piece in pieces do
-                let unit = unitOfAtom piece.Atom
-
-                if not (pending.ContainsKey unit) then
-                    pending[unit] <- List()
-
-                pending[unit].Add piece
-
-                if isNonTemporal then
-                    awaiting.Add unit |> ignore
-
-            pieces.Count > 0
-
         match event with
-        | Store(offset, bytes) -> store offset bytes false
-        | StoreNonTemporal(offset, bytes) -> store offset bytes true
+        | Store(offset, bytes) -> store index offset bytes false
+        | StoreNonTemporal(offset, bytes) -> store index offset bytes true
         | Execute _
-        | Acknowledge _ -> false
+        | Acknowledge _ -> nothing
 
     /// What the event makes durable when it takes effect.
-    member _.Forces(index: int, event: PersistEvent) =
+    member _.Forces(event: PersistEvent) =
         let forced = List<Forced>()
 
         match event with
-        | Store(offset, bytes) when Model.isDurableAtOnce model false -> store index offset bytes forced
-        | Execute(WriteBack(Clflush, range)) when Model.needsWriteBack model ->
-            Array.iter (select (fun _ -> true) forced) (unitsIn (CacheLine.cover range))
-        | Execute Fence when Model.hasLines model ->
-            Array.iter (select byFence forced) (Array.sort (Seq.toArray awaiting))
+        | Execute(WriteBack(Clflush, range)) when rules.HasFences && not range.IsEmpty ->
+            let lines = CacheLine.cover range
+
+            for unit in unitsIn lines do
+                select (isCovered lines) forced unit
+        | Execute Fence when rules.HasFences -> fence forced [||]
         | Execute(SyncPages range) -> syncPages range forced
+        | Acknowledge _ when rules.VisibleIsDurable ->
+            // A promise counts as visible after everything before it.
+            for unit in Array.sort (Seq.toArray pending.Keys) do
+                select (fun piece -> not piece.IsNonTemporal) forced unit
         | _ -> ()
 
         forced
@@ -253,43 +308,63 @@ type internal Durability(model: PersistencyModel) =
         Seq.iter settle forced
 
         match event with
-        | Execute(WriteBack((Clwb | ClflushOpt | DcCvap | DcCvadp), range)) when Model.hasLines model -> writeBack range
+        | Execute(WriteBack((Clwb | ClflushOpt | DcCvap | DcCvadp), range)) when rules.WritesBackLines ->
+            writeBack (CacheLine.cover range)
         | _ -> ()
 
-/// The crash points that can matter: before each event that makes something durable, before each promise, and at the
-/// end. A point is passed over where every one of its states is a state of the point before it, with the same promises.
+/// A crash: the trace that it cuts off, and where.
+type internal Crash =
+    {
+        Events: IReadOnlyList<RecordedEvent>
+        /// The number of the event that does not take effect any more; the number of events at the end.
+        Point: int
+        Durability: Durability
+        /// How many promises were given.
+        Promised: int
+    }
+
+/// The crash points that can matter: before each event that makes something durable, before and after each promise, and
+/// at the end. A point is passed over where every one of its states is a state of the point before it, with the same
+/// promises. The point after a promise has no state that the next one has not, but has them apart from all others.
 module internal CrashPoints =
-    /// Calls with the number of the event that does not take effect any more (the number of events at the end), what
-    /// is durable, and how many promises were given; goes on while that returns true.
-    let walk model (events: IReadOnlyList<RecordedEvent>) (visit: int -> Durability -> int -> bool) =
-        let durability = Durability model
+    /// Calls with each crash; goes on while that returns true. Given an image, it holds what is durable at each crash.
+    let walk rules image (events: IReadOnlyList<RecordedEvent>) (visit: Crash -> bool) =
+        let durability = Durability(rules, image)
         let mutable hasNew = true
+        let mutable isAfterPromise = false
         let mutable promised = 0
         let mutable goesOn = true
         let mutable i = 0
 
+        let crash () =
+            goesOn <- visit { Events = events; Point = i; Durability = durability; Promised = promised }
+            hasNew <- false
+
         while goesOn && i < events.Count do
             let event = events[i].Event
 
-            if durability.Enter(i, event) then
-                hasNew <- true
+            if isAfterPromise then
+                crash ()
+                isAfterPromise <- false
 
-            let forced = durability.Forces(i, event)
-            let isPromise = event.IsAcknowledge
-
-            if hasNew && (isPromise || forced.Count > 0) then
-                goesOn <- visit i durability promised
-                hasNew <- false
-
-            // A visit that ends the walk keeps the durability as it was at its crash.
             if goesOn then
-                durability.Apply(event, forced)
-
-                if isPromise then
-                    promised <- promised + 1
+                if durability.Enter(i, event).Count > 0 then
                     hasNew <- true
 
-                i <- i + 1
+                let forced = durability.Forces event
 
-        if goesOn && hasNew then
-            visit events.Count durability promised |> ignore
+                if hasNew && (event.IsAcknowledge || forced.Count > 0) then
+                    crash ()
+
+                // A visit that ends the walk keeps the durability as it was at its crash.
+                if goesOn then
+                    durability.Apply(event, forced)
+
+                    if event.IsAcknowledge then
+                        promised <- promised + 1
+                        isAfterPromise <- true
+
+                    i <- i + 1
+
+        if goesOn && (hasNew || isAfterPromise) then
+            crash ()

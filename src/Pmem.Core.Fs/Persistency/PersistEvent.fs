@@ -154,6 +154,10 @@ module internal Trace =
             TracedStore(index, range, bytes, whole, isNonTemporal, recorded.Source)
         | _ -> invalidArg (nameof recorded) "The event is no store."
 
+    /// A store as a whole.
+    let whole index (recorded: RecordedEvent) =
+        part index recorded (ByteRange(0L, System.Int64.MaxValue))
+
     /// The parts of stores that lie in these ranges, which are given with the number of their event: in program order,
     /// neighbours of one store merged.
     let parts (events: IReadOnlyList<RecordedEvent>) (ranges: struct (int * ByteRange) seq) =

@@ -8,11 +8,19 @@ open System.Collections.Generic
 [<AbstractClass>]
 type internal Backing() =
     abstract Read: offset: int64 * destination: Span<byte> * source: SourceLine -> unit
-    abstract Write: offset: int64 * bytes: ReadOnlySpan<byte> -> unit
+    abstract Write: offset: int64 * bytes: ReadOnlySpan<byte> * source: SourceLine -> unit
 
     /// A flush, a drain or a promise was called for; it may leave no event.
     abstract Called: call: PersistEvent -> unit
     default _.Called _ = ()
+
+    /// Reads a block and says whether it is valid.
+    abstract ReadValidated:
+        offset: int64 * destination: Span<byte> * isValid: BlockValidator * source: SourceLine -> bool
+
+    default backing.ReadValidated(offset, destination, isValid, source) =
+        backing.Read(offset, destination, source)
+        isValid.Invoke(Span.op_Implicit destination)
 
     /// An event is about to be recorded.
     abstract Recording: unit -> unit
@@ -25,69 +33,8 @@ type internal ArrayBacking(bytes: byte[]) =
     override _.Read(offset, destination, _) =
         bytes.AsSpan(int offset, destination.Length).CopyTo destination
 
-    override _.Write(offset, source) =
-        source.CopyTo(bytes.AsSpan(int offset, source.Length))
-
-/// What msync of whole pages has still to do, where flushes and drains are told of lines.
-[<Sealed>]
-type internal PageSync() =
-    /// Stored to, at all or past the cache, and not synced since.
-    let dirty = HashSet<int64>()
-
-    let undrained = HashSet<int64>()
-
-    /// Stored to, not past the cache, and not flushed since, though their page may have been synced for another line.
-    let unflushed = HashSet<int64>()
-
-    let units (unitBytes: int64) (range: ByteRange) =
-        if range.IsEmpty then
-            Seq.empty
-        else
-            seq { range.Offset / unitBytes .. (range.End - 1L) / unitBytes }
-
-    /// Takes the units of a range out of a set, and says whether one was in it. The range may be far longer than the set.
-    let remove unitBytes (range: ByteRange) (set: HashSet<int64>) =
-        if range.Length / unitBytes < int64 set.Count then
-            let mutable wasIn = false
-
-            for unit in units unitBytes range do
-                if set.Remove unit then
-                    wasIn <- true
-
-            wasIn
-        else
-            set.RemoveWhere(fun unit -> ByteRange(unit * unitBytes, unitBytes).Overlaps(range.AlignOut unitBytes)) > 0
-
-    member _.Store(range: ByteRange, isNonTemporal) =
-        for page in units Model.PageBytes range do
-            dirty.Add page |> ignore
-
-            if isNonTemporal then
-                undrained.Add page |> ignore
-
-        if not isNonTemporal then
-            unflushed.UnionWith(units CacheLine.SizeBytes range)
-
-    /// Whether the pages of a range must be synced for it to be flushed. They need not be where all that was stored to its
-    /// lines went with another line of their page; where nothing was stored, the flush is executed as it was written.
-    member _.Flush(range: ByteRange) =
-        let isDirty = remove Model.PageBytes range dirty
-        remove Model.PageBytes range undrained |> ignore
-        let wasStoredTo = remove CacheLine.SizeBytes range unflushed
-        isDirty || not wasStoredTo
-
-    /// The pages that a drain must sync, neighbours merged.
-    member _.Drain() =
-        let pages = Seq.toArray undrained
-        dirty.ExceptWith pages
-        undrained.Clear()
-
-        FlushPlan
-            .Of(
-                pages
-                |> Array.map (fun page -> ByteRange(page * Model.PageBytes, Model.PageBytes))
-            )
-            .Ranges.ToArray()
+    override _.Write(offset, stored, _) =
+        stored.CopyTo(bytes.AsSpan(int offset, stored.Length))
 
 /// <summary>Memory that is simulated: it keeps what it was told, as a trace.</summary>
 /// <remarks>
@@ -97,10 +44,18 @@ type internal PageSync() =
 /// </remarks>
 [<AbstractClass; AllowNullLiteral(false)>]
 type SimulatedMemory internal (lengthBytes: int64, model: PersistencyModel, backing: Backing) =
+    let rules = ModelRules.of' model
     let trace = List<RecordedEvent>()
     let pages = PageSync()
+    let mutable guard: UseGuard voption = ValueNone
+
+    let touch () =
+        if guard.IsSome then
+            guard.Value.Check()
 
     let check what offset length =
+        touch ()
+
         if not (Bounds.isWithin lengthBytes offset length) then
             raise (Words.noRange what offset length lengthBytes)
 
@@ -109,13 +64,13 @@ type SimulatedMemory internal (lengthBytes: int64, model: PersistencyModel, back
         trace.Add(RecordedEvent(event, source))
 
     let sync (range: ByteRange) source =
-        add (Execute(SyncPages(range.AlignOut Model.PageBytes))) source
+        add (Execute(SyncPages(range.AlignOut ModelRules.PageBytes))) source
 
     let store offset (bytes: byte[]) isNonTemporal source =
         add (if isNonTemporal then StoreNonTemporal(offset, bytes) else Store(offset, bytes)) source
-        backing.Write(offset, ReadOnlySpan bytes)
+        backing.Write(offset, ReadOnlySpan bytes, source)
 
-        if not (Model.hasLines model) then
+        if not rules.HasFences then
             pages.Store(ByteRange(offset, int64 bytes.Length), isNonTemporal)
 
     let flush offset length source =
@@ -126,15 +81,16 @@ type SimulatedMemory internal (lengthBytes: int64, model: PersistencyModel, back
 
         if range.IsEmpty then
             ()
-        elif Model.hasLines model then
+        elif rules.HasFences then
             add writeBack source
         elif pages.Flush range then
             sync range source
 
     let drain source =
+        touch ()
         backing.Called(Execute Fence)
 
-        if Model.hasLines model then
+        if rules.HasFences then
             add (Execute Fence) source
         else
             for range in pages.Drain() do
@@ -150,7 +106,7 @@ type SimulatedMemory internal (lengthBytes: int64, model: PersistencyModel, back
         check "The compare-exchange" offset Atom.SizeBytes
         Words.requireWord offset
 
-        if Model.locksFence model then
+        if rules.LocksFence then
             backing.Called(Execute Fence)
             add (Execute Fence) source
 
@@ -165,6 +121,9 @@ type SimulatedMemory internal (lengthBytes: int64, model: PersistencyModel, back
 
     /// What was recorded so far, in program order.
     member _.Trace: IReadOnlyList<RecordedEvent> = trace
+
+    /// Refuses uses that a check cannot follow.
+    member internal _.GuardWith(newGuard: UseGuard) = guard <- ValueSome newGuard
 
     /// The length of the memory, in bytes.
     member _.Length = lengthBytes
@@ -199,8 +158,14 @@ type SimulatedMemory internal (lengthBytes: int64, model: PersistencyModel, back
             drain source
 
         member _.Acknowledge(operation, source) =
+            touch ()
             backing.Called(Acknowledge operation)
             add (Acknowledge operation) source
+
+    interface IValidatedReads with
+        member _.ReadValidated(offset, destination, isValid, source) =
+            check "The read" offset (int64 destination.Length)
+            backing.ReadValidated(offset, destination, isValid, source)
 
 /// <summary>Memory that a workload runs on before a crash: it records stores, flushes, drains and promises.</summary>
 [<Sealed; AllowNullLiteral(false)>]
@@ -215,14 +180,3 @@ type RecordedMemory private (model: PersistencyModel, contents: byte[]) =
 
     /// A copy of what memory holds now, durable or not.
     member _.ToArray() = Array.copy contents
-
-/// <summary>Memory that a recovery runs on after a crash. What a byte holds is decided when it is first read.</summary>
-/// <remarks>It records what recovery does, so that a crash during recovery can be checked. It is good only while the
-/// recovery that it was given to runs.</remarks>
-[<Sealed; AllowNullLiteral(false)>]
-type CrashedMemory
-    internal (lengthBytes: int64, model: PersistencyModel, backing: Backing, acknowledged: IReadOnlyList<int64>) =
-    inherit SimulatedMemory(lengthBytes, model, backing)
-
-    /// The operations whose survival was promised before the crash, in the order of the promises.
-    member _.Acknowledged = acknowledged

@@ -24,7 +24,7 @@ module internal Portrait =
                 model
                 "Then recovery ran"
                 [|
-                    for words in counterexample.Trail -> struct (SourceLine.Unknown, ByteRange(), words)
+                    for access in counterexample.Trail -> struct (access.Source, access.Range, access.Words)
                 |]
 
         let closing =

@@ -58,7 +58,7 @@ module internal Scene =
 
     let columnBytes model =
         match model with
-        | PersistencyModel.PageCache -> Model.PageBytes
+        | PersistencyModel.PageCache -> ModelRules.PageBytes
         | _ -> CacheLine.SizeBytes
 
     /// The columns of a range, each with its share.
@@ -167,13 +167,13 @@ module internal Scene =
 
     /// What each event makes durable, by column.
     let private coversOf model (unitBytes: int64) (events: RecordedEvent[]) =
-        let durability = Durability model
+        let durability = Durability(ModelRules.of' model, null)
         let covers = HashSet<Cover>()
 
         for i in 0 .. events.Length - 1 do
             let event = events[i].Event
             durability.Enter(i, event) |> ignore
-            let forced = durability.Forces(i, event)
+            let forced = durability.Forces event
 
             for part in forced do
                 let pieces = durability.Pending[part.Unit]

@@ -12,6 +12,14 @@ module internal Raw =
         =
         MemoryMarshal.AsBytes(MemoryMarshal.CreateSpan(&value, 1))
 
+/// Whether the bytes of a block are valid. It depends on nothing else.
+type BlockValidator = delegate of bytes: ReadOnlySpan<byte> -> bool
+
+/// A memory that treats the states of a torn block together.
+type internal IValidatedReads =
+    abstract ReadValidated:
+        offset: int64 * destination: Span<byte> * isValid: BlockValidator * source: SourceLine -> bool
+
 /// <summary>What every <see cref="T:Pmem.IPersistentMemory"/> can do: its own members with the caller's file and line, which
 /// the compiler fills in, and typed access.</summary>
 /// <remarks>Values are stored as they lie in memory: little-endian on every machine that this library knows. A range that
@@ -93,6 +101,31 @@ type PersistentMemoryExtensions =
         let bytes = Array.zeroCreate lengthBytes
         memory.Read(offset, Span bytes, SourceLine(file, line))
         bytes
+
+    /// <summary>Reads as many bytes as the destination has, and says whether they are a valid block: one whose checksum is
+    /// right, for instance.</summary>
+    /// <remarks>On crashed memory the validator alone is tried on the states of a torn block, thousands of them, and recovery
+    /// is run once for the whole block, once for an invalid one, and once for each torn one that the validator accepts. So
+    /// it must depend on nothing but the bytes that it is given, and recovery must not look at a block that is not valid:
+    /// the verdict says that it was taken for granted.</remarks>
+    [<Extension>]
+    static member ReadValidated
+        (
+            memory: IPersistentMemory,
+            offset: int64,
+            bytes: Span<byte>,
+            isValid: BlockValidator,
+            [<CallerFilePath; Optional; DefaultParameterValue("")>] file: string,
+            [<CallerLineNumber; Optional; DefaultParameterValue(0)>] line: int
+        ) : bool =
+        ArgumentNullException.ThrowIfNull(isValid, nameof isValid)
+        let source = SourceLine(file, line)
+
+        match memory with
+        | :? IValidatedReads as memory -> memory.ReadValidated(offset, bytes, isValid, source)
+        | _ ->
+            memory.Read(offset, bytes, source)
+            isValid.Invoke(Span.op_Implicit bytes)
 
     /// Stores bytes with ordinary stores. Only an aligned 8-byte word is never torn.
     [<Extension>]

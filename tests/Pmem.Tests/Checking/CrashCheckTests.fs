@@ -165,7 +165,7 @@ let private options =
                 let options =
                     CrashCheckOptions.Default.WithCancellation(source.Token).WithProgress stop
 
-                Expect.throwsT<OperationCanceledException>
+                Expect.throwsT<CrashCheckCanceledException>
                     (fun () -> CrashCheck.run options (Array.zeroCreate 1024) (log 3L) logRecovered |> ignore)
                     "cancelled")
         ]

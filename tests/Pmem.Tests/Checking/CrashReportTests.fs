@@ -29,7 +29,11 @@ let tests =
                 Expect.equal [ for store in found.Lost -> store.Range.Offset ] [ 64L ] "lost"
                 Expect.equal [ for store in found.Durable -> store.Range.Offset ] [ 0L ] "durable"
                 Expect.equal found.Events.Count 2 "events"
-                Expect.isEmpty found.Acknowledged "no promise matters")
+                Expect.equal found.Acknowledged.Count 20 "the promises that had been given"
+
+                Expect.isFalse
+                    ((string found).Contains "Promised")
+                    "they are not shown where recovery did not look at them")
 
             testCase "a store whose loss does not matter is not shown as lost" (fun () ->
                 let workload (memory: RecordedMemory) =
@@ -163,6 +167,101 @@ let tests =
                             (string report)
                             "Recovery loops: it had not ended after 1000 accesses."
                             "words")
+
+            testCase "the least order that mends it is said" (fun () ->
+                let report =
+                    CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 1024) unordered logRecovered
+
+                let repair = report.Counterexample.Repair
+                Expect.stringContains repair "(store 384+8 = 6) before CrashBugs.fs:" repair
+                Expect.stringEnds repair "(store 0+8 = 6)" repair
+                Expect.stringContains (string report) ("To rule it out: " + repair) "in the text"
+
+                let lines = (string report).Split '\n'
+                Expect.stringContains lines[1] "Lost: CrashBugs.fs:" "the guilty store first")
+
+            testCase "a promise before the store is durable: the order is before the promise" (fun () ->
+                let workload (memory: RecordedMemory) =
+                    memory.StoreInt64(64L, 1L)
+                    memory.Acknowledge 1L
+                    memory.Persist(64L, 8L)
+
+                let recovery (memory: CrashedMemory) =
+                    memory.Acknowledged.Count = 0 || memory.ReadInt64 64L = 1L
+
+                let found =
+                    (CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 128) workload recovery).Counterexample
+
+                Expect.stringContains found.Repair "before CrashReportTests.fs:" found.Repair
+                Expect.stringEnds found.Repair "(acknowledge 1)" found.Repair)
+
+            testCase "a missing flush in recovery is found there" (fun () ->
+                let report =
+                    CrashCheck.run
+                        CrashCheckOptions.Default
+                        CrashBugs.image
+                        recoveryWithoutFlush.Broken.Workload
+                        recoveryWithoutFlush.Broken.Recovery
+
+                let found = report.Counterexample
+                Expect.equal found.Crashes.Count 2 "two crashes"
+                Expect.isEmpty found.Crashes[0].Lost "nothing of the workload is to blame"
+
+                Expect.equal
+                    [ for store in found.Crashes[1].Lost -> store.Range.Offset ]
+                    [ 4096L ]
+                    "the store of recovery"
+
+                Expect.stringContains found.Repair "(store 4096+8 = 7) before" found.Repair)
+
+            testCase "a plain missing flush of the first line of a block" (fun () ->
+                let workload (memory: RecordedMemory) =
+                    memory.Store(0L, ReadOnlySpan(Array.create 1024 1uy))
+                    memory.Persist(64L, 960L)
+                    memory.Acknowledge 1L
+                    memory.Store(2048L, ReadOnlySpan(Array.create 1024 2uy))
+                    memory.Persist(2048L, 1024L)
+                    memory.Acknowledge 2L
+
+                let recovery (memory: CrashedMemory) =
+                    memory.Acknowledged.Count = 0
+                    || Array.forall ((=) 1uy) (memory.ReadBytes(0L, 1024))
+
+                let found =
+                    (CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 4096) workload recovery).Counterexample
+
+                Expect.equal (List.ofSeq found.Acknowledged) [ 1L ] "just after the promise"
+                Expect.hasLength found.Lost 1 "one word is enough"
+                Expect.isLessThan found.Lost[0].Range.Offset 64L "in the first line")
+
+            testCase "reads are shown with the line of their caller" (fun () ->
+                let report =
+                    CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 1024) unordered logRecovered
+
+                Expect.stringContains (string report) "CrashBugs.fs:" "a name"
+
+                let reads =
+                    (string report).Split '\n' |> Array.filter (fun line -> line.Contains " read ")
+
+                Expect.isNonEmpty reads "reads"
+                Expect.all reads (fun line -> line.Contains "CrashBugs.fs:") "each")
+
+            testCase "diagnostics of one line are one" (fun () ->
+                let workload (memory: RecordedMemory) =
+                    for i in 0L .. 15L do
+                        memory.StoreInt64(64L * i, 1L)
+
+                let report =
+                    CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 1024) workload (fun _ -> true)
+
+                Expect.equal report.Diagnostics.Count 16 "all of them"
+
+                let said =
+                    (string report).Split '\n'
+                    |> Array.filter (fun line -> line.Contains "never flushed")
+
+                Expect.hasLength said 1 "in the text"
+                Expect.stringContains said[0] "15 more of this line" said[0])
 
             testCase "a consistent report has no counterexample, and says so" (fun () ->
                 let report =

@@ -277,10 +277,23 @@ let tests =
                 ]
 
             trace
-                "CLFLUSH makes durable what went past the cache"
+                "CLFLUSH makes nothing durable that went past the cache"
                 x86
                 [ StoreNonTemporal(0L, bytes 2); Execute(WriteBack(Clflush, line)) ]
-                []
+                [
+                    "A.cs:1 flush 0+64 flushes nothing: no line of it has a store that still needs a flush. Check the range, or leave it out."
+                    "A.cs:1 non-temporal store 0+2 = 257 is never drained: drain before anything relies on it."
+                ]
+
+            trace
+                "zeros that are filled in later are no mistake"
+                x86
+                [ Store(0L, Array.zeroCreate 64); Store(8L, bytes 8) ]
+                [
+                    "A.cs:1 store 0+8 = 0 (a part of 0+64) is never flushed: flush its range and drain before anything relies on it."
+                    "A.cs:1 store 16+48 = 0x000000000000000000000000000000000000000000000000… (a part of 0+64) is never flushed: flush its range and drain before anything relies on it."
+                    "A.cs:1 store 8+8 = 72340172838076673 is never flushed: flush its range and drain before anything relies on it."
+                ]
 
             trace
                 "a write-back of what went past the cache"

@@ -107,20 +107,26 @@ let tests =
     testList
         "documents"
         [
-            Sources.needing "every snippet of the README is compiled" (fun () ->
-                let readme = Sources.linesOf "README.md"
-
-                for language, import, path in
+            Sources.needing "every snippet of the README and of docs is compiled" (fun () ->
+                for document, language, wanted, path in
                     [
-                        "csharp", "using Pmem", "tests/Pmem.Testing/Snippets.cs"
-                        "fsharp", "open Pmem", "tests/Pmem.Tests/Documents/Snippets.fs"
+                        "README.md", "csharp", [ "using Pmem" ], "tests/Pmem.Testing/Snippets.cs"
+                        "README.md", "fsharp", [ "open Pmem" ], "tests/Pmem.Tests/Documents/Snippets.fs"
+                        "docs/properties.md",
+                        "csharp",
+                        [ "using System.Collections.Immutable"; "using FsCheck"; "using Pmem" ],
+                        "tests/Pmem.Testing/StructureSnippets.cs"
+                        "docs/properties.md",
+                        "fsharp",
+                        [ "open System.IO"; "open FsCheck"; "open Pmem" ],
+                        "tests/Pmem.Tests/Documents/StructureSnippets.fs"
                     ] do
                     let imports =
                         Sources.linesOf path
                         |> Array.filter (fun line -> line.StartsWith "using " || line.StartsWith "open ")
 
-                    Expect.equal (Array.map (fun (line: string) -> line.TrimEnd ';') imports) [| import |] path
-                    let blocks = blocks language readme
+                    Expect.equal [ for line in imports -> line.TrimEnd ';' ] wanted path
+                    let blocks = blocks language (Sources.linesOf document)
                     Expect.isNonEmpty blocks language
 
                     // A block of several parts may leave out what stands between them.
@@ -153,7 +159,13 @@ let tests =
                     Expect.exists readme (fun line -> line.StartsWith(command, StringComparison.Ordinal)) command)
 
             Sources.needing "the files that the documents name are there" (fun () ->
-                for folder, name in [ "", "README.md"; "docs", "architecture.md"; "docs", "testing.md" ] do
+                for folder, name in
+                    [
+                        "", "README.md"
+                        "docs", "architecture.md"
+                        "docs", "testing.md"
+                        "docs", "properties.md"
+                    ] do
                     let document = Path.Combine(folder, name)
 
                     for line in Sources.linesOf document do
@@ -170,11 +182,35 @@ let tests =
                         for name in Text.RegularExpressions.Regex.Matches(line, @"`([\w/]*/)?(\w+\.(fs|cs))`") do
                             Expect.contains sources name.Groups[2].Value document)
 
+            testCase "the snippets of docs/properties.md do what it says" (fun () ->
+                Structures.FSharp.check ()
+                Structures.CSharp.CheckLog()
+
+                Expect.throwsT<ArgumentException> (fun () -> Structures.CSharp.Asynchronous() |> ignore) "async void"
+
+                let laws =
+                    Structures.FSharp.laws (fun image -> RecordedMemory(image, PersistencyModel.X86))
+
+                for law in laws do
+                    FsCheck.Check.QuickThrowOnFailure law
+
+                Harness.inDirectory (fun directory ->
+                    FsCheck.Check.One(
+                        FsCheck.Config.QuickThrowOnFailure.WithMaxTest 5,
+                        Structures.FSharp.survives (Path.Combine(directory, "f"))
+                    )))
+
+            Sources.needing "the public API of the properties is pinned" (fun () ->
+                isPinned typeof<PmemArbitraries>.Assembly "Pmem.FsCheck.txt")
+
             Sources.needing "the public API of the core is pinned" (fun () -> isPinned core "Pmem.Core.txt")
             Sources.needing "the public API of the executor is pinned" (fun () -> isPinned executor "Pmem.txt")
 
             testCase "no F# type is in a signature that C# sees"
-            <| fun () -> Expect.isEmpty (fsharpInSignatures core @ fsharpInSignatures executor) "members"
+            <| fun () ->
+                Expect.isEmpty
+                    (List.collect fsharpInSignatures [ core; executor; typeof<PmemArbitraries>.Assembly ])
+                    "members"
 
             testCase "the libraries ask for an FSharp.Core that every SDK brings"
             <| fun () ->

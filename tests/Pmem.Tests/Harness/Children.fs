@@ -132,6 +132,11 @@ let private table: Map<string, string -> unit> =
     Map
         [
             "describe", describe
+            "race", FileChildren.race
+            "traced", FileChildren.traced
+            "limited", FileChildren.limited
+            "two-addresses", FileChildren.twoAddresses
+            "is-pmem", FileChildren.isPmem
             "create", fun path -> map path ignore
             "platform", fun _ -> tell (fun () -> PmemPlatform.Current |> ignore)
             "address",

@@ -68,6 +68,7 @@ let private event =
             4, writeBack
             3, Gen.constant (Execute Fence)
             1, Gen.map (fun range -> Execute(SyncPages(ByteRange.alignOut 4096L range))) range
+            1, Gen.map (int64 >> Acknowledge) (Gen.choose (1, 3))
         ]
 
 let private simplerStore make (offset: int64, bytes: byte[]) =
@@ -111,6 +112,130 @@ let private bounded events =
         if words' > 8 then kept, words else event :: kept, words'
 
     List.fold step ([], 0) events |> fst |> List.rev
+
+/// What a random recovery does.
+type RecoveryStep =
+    | Read of int64
+    /// Goes on only where a word read is this or less.
+    | Unless of int64 * int64
+    /// Stores a number, and more where the last word read was not 0.
+    | StoreWord of int64 * int64 * isNonTemporal: bool
+    | PersistLine of int64
+    | FlushLine of int64
+    | DrainAll
+    | Promise of int64
+
+let private recoveryStep =
+    let word = Gen.elements [ 0L; 8L; 56L; 64L; 4096L; 4104L ]
+
+    Gen.frequency
+        [
+            4, Gen.map Read word
+            2, Gen.map2 (fun at most -> Unless(at, most)) word (Gen.elements [ 0L; 1L; 1L <<< 56 ])
+            4,
+            gen {
+                let! at = word
+                let! value = Gen.choose (1, 9)
+                let! isNonTemporal = Gen.frequency [ 4, Gen.constant false; 1, Gen.constant true ]
+                return StoreWord(at, int64 value, isNonTemporal)
+            }
+            2, Gen.map PersistLine word
+            1, Gen.map FlushLine word
+            1, Gen.constant DrainAll
+            2, Gen.map (int64 >> Promise) (Gen.choose (4, 6))
+        ]
+
+let private boundedRecovery (steps: RecoveryStep list) =
+    let isStore step =
+        match step with
+        | StoreWord _ -> true
+        | _ -> false
+
+    let step (kept, stores) step =
+        if isStore step && stores = 3 then
+            kept, stores
+        else
+            step :: kept, (if isStore step then stores + 1 else stores)
+
+    List.fold step ([], 0) steps |> fst |> List.rev |> List.truncate 7
+
+/// A random recovery, and by which hash of what it sees it rejects.
+type RandomRecovery =
+    {
+        Steps: RecoveryStep list
+        Modulus: int
+    }
+
+    /// Runs it. It rejects where a hash of what it read, and of what was promised, is 0.
+    member recovery.Run(memory: IPersistentMemory, promised: int64 list) =
+        let mutable sum = 7L
+        let mutable last = 0L
+
+        let read at =
+            last <- memory.ReadInt64 at
+            sum <- sum * 31L + last
+
+        for promise in promised do
+            sum <- sum * 37L + promise
+
+        let rec run steps =
+            match steps with
+            | [] -> ()
+            | Unless(at, most) :: _ when
+                (read at
+                 last > most)
+                ->
+                ()
+            | step :: rest ->
+                match step with
+                | Read at -> read at
+                | Unless _ -> ()
+                | StoreWord(at, value, isNonTemporal) ->
+                    let bytes = BitConverter.GetBytes(value + (if last <> 0L then 16L else 0L))
+
+                    if isNonTemporal then
+                        memory.StoreNonTemporal(at, ReadOnlySpan bytes)
+                    else
+                        memory.Store(at, ReadOnlySpan bytes)
+                | PersistLine at -> memory.Persist(at, 8L)
+                | FlushLine at -> memory.Flush(at, 8L)
+                | DrainAll -> memory.Drain()
+                | Promise operation -> memory.Acknowledge operation
+
+                run rest
+
+        run recovery.Steps
+        (abs sum) % int64 recovery.Modulus <> 0L
+
+/// A workload, a recovery, and how often it is crashed.
+type CrashCase = { Events: PersistEvent list; Recovery: RandomRecovery; Crashes: int }
+
+let private crashCase =
+    gen {
+        let! events = Gen.listOf event |> Gen.resize 8
+        let! steps = Gen.listOf recoveryStep |> Gen.resize 8
+        let! modulus = Gen.elements [ 2; 5; 17; 61; 251 ]
+        let! crashes = Gen.frequency [ 1, Gen.constant 0; 4, Gen.constant 1 ]
+
+        return
+            {
+                Events = bounded events |> List.truncate 8
+                Recovery = { Steps = boundedRecovery steps; Modulus = modulus }
+                Crashes = crashes
+            }
+    }
+
+let private simplerCase case =
+    seq {
+        if case.Crashes > 0 then
+            yield { case with Crashes = case.Crashes - 1 }
+
+        for events in shrinkList simplerEvent case.Events do
+            yield { case with Events = events }
+
+        for steps in shrinkList (fun _ -> Seq.empty) case.Recovery.Steps do
+            yield { case with CrashCase.Recovery.Steps = steps }
+    }
 
 /// A write of a persist program, or a barrier.
 type ProgramStep =
@@ -182,6 +307,9 @@ type CrashArbitraries =
             |> Gen.map (List.filter isShort >> List.truncate 6 >> SmallProgram),
             fun (SmallProgram steps) -> shrinkList simplerStep steps |> Seq.map SmallProgram
         )
+
+    static member CrashCase() =
+        Arb.fromGenShrink (crashCase, simplerCase)
 
     static member SmallTrace() =
         Arb.fromGenShrink (

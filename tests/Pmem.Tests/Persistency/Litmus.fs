@@ -59,6 +59,21 @@ let private ofEadr =
             [ x; z ]
             [ nonTemporal x 1L; fence; store z 1L ]
             inOrder
+        test
+            "eADR: a non-temporal store may be durable before an older store is"
+            sdmNt
+            "it passes by the store buffer"
+            [ x; z ]
+            [ store x 1L; nonTemporal z 1L ]
+            every
+        test "eADR: a fence keeps it from that" sdmNt "" [ x; z ] [ store x 1L; fence; nonTemporal z 1L ] inOrder
+        test
+            "eADR: CLFLUSH keeps it from that too"
+            sdmClflush
+            "it is ordered with the stores before it"
+            [ x; z ]
+            [ store x 1L; clflush x; nonTemporal z 1L ]
+            inOrder
         test "eADR: a write-back is no fence" sdmNt "" [ x; z ] [ nonTemporal x 1L; clwb x; store z 1L ] every
         test "eADR: CLFLUSH is no fence" sdmNt "" [ x; z ] [ nonTemporal x 1L; clflush x; store z 1L ] every
         test "eADR: msync fences" "Linux, fs/dax.c" "" [ x; z ] [ nonTemporal x 1L; sync p; store z 1L ] inOrder
@@ -76,12 +91,19 @@ let private ofPageCache =
 
     [
         test
-            "page cache: the page keeps its order"
+            "page cache: a page keeps no order"
             msync
-            "one copy of the page"
+            "it is written while it is stored to, its sectors in any order"
             [ x; z ]
             [ store x 1L; store z 1L ]
-            inOrder
+            every
+        test
+            "page cache: a word keeps its order"
+            msync
+            "one copy of the word"
+            [ x ]
+            [ store x 1L; store x 2L ]
+            [ [ 0L ]; [ 1L ]; [ 2L ] ]
         test "page cache: pages are independent" msync "written in any order" [ x; p ] [ store x 1L; store p 1L ] every
         test
             "page cache: write-back and fence mean nothing"
@@ -110,7 +132,13 @@ let private ofPageCache =
                 Execute(SyncPages(ByteRange.create 0L 64L))
                 store p 1L
             ]
-            [ [ 0L; 0L; 0L ]; [ 1L; 0L; 0L ]; [ 1L; 1L; 0L ]; [ 1L; 1L; 1L ] ]
+            [
+                [ 0L; 0L; 0L ]
+                [ 1L; 0L; 0L ]
+                [ 0L; 1L; 0L ]
+                [ 1L; 1L; 0L ]
+                [ 1L; 1L; 1L ]
+            ]
         test "page cache: a store after msync is not covered" msync "" [ x; p ] [ sync x; store x 1L; store p 1L ] every
         test
             "page cache: a fence does not make a non-temporal store durable"

@@ -291,12 +291,12 @@ let table =
                 [ 1L; 1L; 1L ]
             ]
         test
-            "CLFLUSH covers a non-temporal store before it to its line"
-            sdmClflush
-            "a store like others to it"
+            "CLFLUSH does not cover a non-temporal store: a fence alone does"
+            sdmNt
+            "write-combining buffers are no cache"
             [ x; z ]
             [ nonTemporal x 1L; clflush x; store z 1L ]
-            inOrder
+            every
         test
             "a write-back that does not exist does nothing"
             px86
@@ -342,12 +342,26 @@ let table =
             [ nonTemporal x 1L; store x 2L ]
             [ [ 0L ]; [ 1L ]; [ 2L ] ]
         test
-            "non-temporal: implies what the store of its word implies"
+            "non-temporal: carries no order of the line along"
             sdmNt
-            "order is transitive"
+            "the new y with the old x: order to the same word alone"
             [ x; y ]
             [ store x 1L; store y 1L; nonTemporal y 2L ]
-            [ [ 0L; 0L ]; [ 1L; 0L ]; [ 1L; 1L ]; [ 1L; 2L ] ]
+            [ [ 0L; 0L ]; [ 1L; 0L ]; [ 1L; 1L ]; [ 0L; 2L ]; [ 1L; 2L ] ]
+        test
+            "non-temporal: fenced, it leaves the order of the line as it was"
+            sdmNt
+            ""
+            [ x; y; v ]
+            [ store x 1L; store y 1L; nonTemporal y 2L; fence; store v 1L ]
+            [
+                [ 0L; 0L; 0L ]
+                [ 1L; 0L; 0L ]
+                [ 1L; 1L; 0L ]
+                [ 0L; 2L; 0L ]
+                [ 1L; 2L; 0L ]
+                [ 1L; 2L; 1L ]
+            ]
         test "non-temporal: a long one is torn" sdmAtomic "" [ x; y ] [ StoreNonTemporal(x, words [| 1L; 1L |]) ] every
         test
             "non-temporal: its fence does not cover temporal stores"
