@@ -55,6 +55,7 @@ let private tests =
         DurabilityTests.tests
         LawTests.tests
         TraceTextTests.tests
+        RecordingTests.tests
         ToolTests.tests
         Dax.tests
         Interop.tests

@@ -67,7 +67,6 @@ internal unsafe interface ILineStore
 /// Lines by vectors T: 16, 32 or 64 bytes, a constant when the method is compiled, so no branch is left. The processor must
 /// have T: only a vector in a register is read whole before it is stored.
 /// </summary>
-/// <remarks>The compiler's listings are pinned by a test: so many loads, then so many stores, and nothing else.</remarks>
 internal readonly unsafe struct LineStore<T, TStore> : ILineStore
     where T : unmanaged where TStore : struct, IVectorStore<T>
 {

@@ -57,7 +57,7 @@ public static unsafe partial class LibPmem
         MappedFile? whole = RangeTracker.FileOf(start, (nint)length);
         int error = whole is not null && whole.Address == start && whole.LengthBytes == (nint)length
             ? whole.Unmap()
-            : RangeTracker.Unmap(start, ((nint)length + page) & ~page);
+            : RangeTracker.Unmap(start, (nint)Units.up(page, (nint)length));
         return error == 0 ? 0 : Fail(error, "munmap");
     }
 
@@ -84,9 +84,8 @@ public static unsafe partial class LibPmem
     public static int Msync(void* address, nuint length)
     {
         if (length == 0) return 0;
-        nuint page = (nuint)Environment.SystemPageSize - 1;
-        nuint start = (nuint)address & ~page;
-        int error = Machine.Pages.Sync((nint)start, (nint)(((nuint)address + length + page) & ~page));
+        nint page = Environment.SystemPageSize - 1, first = (nint)address;
+        int error = Machine.Pages.Sync((nint)Units.down(page, first), (nint)Units.up(page, first + (nint)length));
         return error == 0 ? 0 : Fail(error, "msync");
     }
 
@@ -124,8 +123,8 @@ public static unsafe partial class LibPmem
                 throw new PmemException($"No cache line can be written back here, and {ErrorMessage()}; nothing was made durable.");
             return;
         }
-        nuint line = (nuint)platform.LineSizeBytes - 1;
-        Machine.WriteBack((nint)((nuint)address & ~line), (nint)(((nuint)address + length + line) & ~line));
+        nint line = (nint)platform.LineSizeBytes - 1, first = (nint)address;
+        Machine.WriteBack((nint)Units.down(line, first), (nint)Units.up(line, first + (nint)length));
     }
 
     /// <summary>
@@ -137,7 +136,7 @@ public static unsafe partial class LibPmem
         if (length == 0) return 0;
         Drain();
         nint page = Environment.SystemPageSize - 1;
-        nint start = (nint)address & ~page, end = ((nint)address + (nint)length + page) & ~page;
+        nint start = (nint)Units.down(page, (nint)address), end = (nint)Units.up(page, (nint)address + (nint)length);
         try
         {
             while (start < end)

@@ -30,6 +30,7 @@ internal static partial class Fcntl
     private const int TemporaryFlag = 0x400000;
     private const int WorkingDirectory = -100;
 
+    private const int GetFlags = 3;
     private const int SetSignal = 10;
     private const int SetLease = 1024;
     private const int SetLock = 37;
@@ -49,6 +50,14 @@ internal static partial class Fcntl
 
     /// <summary>O_TMPFILE, which includes O_DIRECTORY.</summary>
     public static int Temporary { get; } = TemporaryFlag | Directory;
+
+    /// <summary>Whether the open file may be mapped to read, or to read and write: O_ACCMODE of F_GETFL.</summary>
+    public static bool MayBeMapped(SafeFileHandle file, bool isReadOnly)
+    {
+        int flags = fcntl(file, GetFlags, 0);
+        int access = flags & (WriteOnly | ReadWrite);
+        return flags >= 0 && (access == ReadWrite || (isReadOnly && access == ReadOnly));
+    }
 
     /// <summary>open(2), closed on exec.</summary>
     public static int Open(string path, int flags, out SafeFileHandle file) => OpenAt(null, path, flags, 0, out file);

@@ -45,6 +45,18 @@ internal sealed class LinuxFile : StoredFile
 
     public SafeFileHandle Handle => _handle;
 
+    /// <summary>
+    /// The caller's file, opened for the mapping alone: a write-back that failed is told once to each open file (errseq_t: msync(2),
+    /// fsync(2)), and a mapping of the caller's own would not hear what the caller's fsync was told. Null for a file of ours, and where
+    /// it cannot be opened again (no /proc): then it is shared. Never more than the caller may do.
+    /// </summary>
+    public SafeFileHandle? OpenOnceMore(bool isReadOnly)
+    {
+        if (_isOurs || !Kind.IsRegularFile || !Fcntl.MayBeMapped(_handle, isReadOnly)) return null;
+        int flags = (isReadOnly ? Fcntl.ReadOnly : Fcntl.ReadWrite) | Fcntl.NonBlocking;
+        return Fcntl.Open($"/proc/self/fd/{_handle.DangerousGetHandle()}", flags, out SafeFileHandle again) == 0 ? again : null;
+    }
+
     public override string Path { get; }
 
     public override FileKind Kind { get; } = FileKind.OtherFile;

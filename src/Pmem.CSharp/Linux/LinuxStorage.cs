@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Pmem.Linux;
 
@@ -10,7 +11,9 @@ internal sealed class LinuxStorage : Storage
     public override RawMapping Map(StoredFile file, in MapPlan plan)
     {
         bool isDevice = file.Kind.IsDaxDevice;
-        nint address = AddressSpace.Map(((LinuxFile)file).Handle, plan, isDevice, out bool isSync, out int error);
+        var linux = (LinuxFile)file;
+        using SafeFileHandle? own = linux.OpenOnceMore(plan.IsReadOnly);
+        nint address = AddressSpace.Map(own ?? linux.Handle, plan, isDevice, out bool isSync, out int error);
         if (address == 0) throw Failures.OfErrno(error, file.Path, $"map bytes {plan.Bytes.Offset} to {plan.Bytes.End} of");
         if (!isDevice && !isSync) return new RawMapping(address, MappingKind.PageCache, "");
         return new RawMapping(

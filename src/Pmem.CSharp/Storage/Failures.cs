@@ -94,4 +94,5 @@ internal static class Failures
         12 => "Too little address space or too many mappings; unmap some, or raise the limit (ulimit -v, vm.max_map_count).",
         23 or 24 => "Too many open files; close some, or raise the limit (ulimit -n).",
         _ => "See the manual page of the call for what this means here.",
-    };}
+    };
+}

@@ -84,7 +84,7 @@ let private inMemory subject =
 
 /// What happened when the subject worked on a mapping here.
 let private traceOn (observed: Observed) subject =
-    let memory = TracedMemory observed
+    let memory = observed.Traced()
     subject.Work memory
     List.ofSeq memory.Trace
 

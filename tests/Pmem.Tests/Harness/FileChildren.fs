@@ -79,6 +79,8 @@ let traced (path: string) =
         map.Persist(5000L, 1L)
         stage <- "persisted"
 
+    // The console makes calls of its own when it is first written to.
+    Console.Out.WriteLine()
     let warm = path + ".warm"
 
     for _ in 1..3 do

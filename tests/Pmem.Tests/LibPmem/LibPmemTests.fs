@@ -34,6 +34,19 @@ let private unmap (address: nativeptr<byte>) length =
 let private span (address: nativeptr<byte>) length =
     Span<byte>(NativePtr.toVoidPtr address, length)
 
+/// Crosswise: our mapping of their file, their mapping of ours.
+let private readsWhatTheOtherWrote theirPath ourPath =
+    let mutable mapped = 0un
+    let mutable isPmem = 0
+    use crossed = PmemMapping.Open(theirPath: string)
+    let back = NativeLibPmem.MapFile(ourPath, 0un, 0, 0u, &mapped, &isPmem)
+
+    let isSame =
+        crossed.ReadOnlySpan.SequenceEqual(Span.op_Implicit (span back (int mapped)))
+
+    NativeLibPmem.Unmap(back, mapped) |> ignore
+    isSame
+
 /// One file, written through libpmem and through us in the same way, ends the same; each reads what the other wrote.
 let private agreesWithLibpmem (writes: ByteRange list) =
     let mutable agrees = true
@@ -77,15 +90,7 @@ let private agreesWithLibpmem (writes: ByteRange list) =
             agrees
             && File.ReadAllBytes(theirPath).AsSpan().SequenceEqual(ReadOnlySpan(File.ReadAllBytes ourPath))
 
-        // Crosswise: our mapping of their file, their mapping of ours.
-        use crossed = PmemMapping.Open theirPath
-        let back = NativeLibPmem.MapFile(ourPath, 0un, 0, 0u, &mapped, &isPmem)
-
-        agrees <-
-            agrees
-            && crossed.ReadOnlySpan.SequenceEqual(Span.op_Implicit (span back (int mapped)))
-
-        NativeLibPmem.Unmap(back, mapped) |> ignore)
+        agrees <- agrees && readsWhatTheOtherWrote theirPath ourPath)
 
     agrees
 

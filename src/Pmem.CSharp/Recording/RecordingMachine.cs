@@ -1,9 +1,9 @@
 using Pmem.Linux;
 
-namespace Pmem.Testing;
+namespace Pmem;
 
 /// <summary>
-/// A test double of the machine: records what the executor told it to do, as instructions with offsets in the mapping, and
+/// A machine that records what the executor told it to do, as instructions with offsets in the mapping, and
 /// passes it on to the real machine where it is to.
 /// </summary>
 internal sealed class RecordingMachine(Platform platform, bool isPassedOn = false) : IPageSync
