@@ -16,7 +16,12 @@ let private length = 4L * HugePage
 
 /// What a persist of these bytes must be told to the machine.
 let private lowered (mapping: PmemMapping) (plan: FlushPlan) =
-    Lowering.ofPlan mapping.Info.Facts.Platform mapping.Granularity plan
+    let lowered = Lowering.ofPlan mapping.Info.Facts.Platform mapping.Granularity plan
+
+    if mapping.Granularity = StoreGranularity.Page then
+        ExecutorTests.joined lowered
+    else
+        lowered
 
 let private rangesOf (seed: int) =
     let random = Random seed

@@ -40,7 +40,7 @@ let private deepDrain kind plan platform =
         []
 
 /// What a drain syncs of pages that were flushed: those of the lowering, in as few calls as pay.
-let private joined (instructions: Instruction list) =
+let joined (instructions: Instruction list) =
     let ranges =
         [|
             for instruction in instructions do
