@@ -58,11 +58,6 @@ let tests =
                             Expect.equal outcome.ExitCode 0 outcome.Error
                             Expect.equal (File.ReadAllBytes target) (File.ReadAllBytes source) $"{length}")
 
-            Sources.needing "no sample asks what its memory is" (fun () ->
-                for source in House.Source.all.Value do
-                    if source.IsIn "samples" then
-                        Expect.all source.Lines (fun line -> not (line.Contains "IsPmem")) source.Path)
-
             testCase "a bad source leaves no target behind"
             <| fun () ->
                 Harness.inDirectory (fun directory ->

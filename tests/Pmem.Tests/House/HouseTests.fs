@@ -73,6 +73,10 @@ let private rules =
                 let indices = order |> List.map (fun folder -> List.findIndex ((=) folder) floors)
                 Expect.equal indices (List.sort indices) "order")
 
+            Sources.needing "no sample asks what its memory is" (fun () ->
+                for source in within [ "samples" ] do
+                    Expect.all source.Lines (fun line -> not (line.Contains "IsPmem")) source.Path)
+
             Sources.needing "the core makes no tail calls" (fun () ->
                 let project =
                     File.ReadAllText(Path.Combine(Sources.root, core, "Pmem.Core.Fs.fsproj"))
