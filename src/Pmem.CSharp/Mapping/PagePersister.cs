@@ -70,7 +70,7 @@ internal sealed class PagePersister : Persister
                 return isDrained ? WaitUntilSynced(offset, length) : Failure(offset, length);
             }
         }
-        catch (ThreadInterruptedException e)
+        catch (Exception e) when (e is ThreadInterruptedException or OutOfMemoryException)
         {
             return e;
         }
@@ -102,11 +102,13 @@ internal sealed class PagePersister : Persister
     /// <summary>Syncs what is noted, for all who wait. The gate is left meanwhile, so that others can note and wait.</summary>
     private void SyncAsLeader()
     {
+        // All that can throw, for want of memory, before anything says that a sync runs.
+        ReadOnlySpan<ByteRange> ranges = _noted.Joined();
         (_noted, _syncing) = (_syncing, _noted);
         long generation = _generation++;
         _isSyncing = true;
         Monitor.Exit(_gate);
-        int error = Sync(_syncing.Joined(), out long durableUpTo);
+        int error = Sync(ranges, out long durableUpTo);
         EnterUninterrupted();
 
         if (error != 0) _failure = new StorageFailure(error, NotDurable(durableUpTo));

@@ -8,7 +8,11 @@ type internal PageSync() =
     /// Stored to, at all or past the cache, and not synced since.
     let dirty = HashSet<int64>()
 
+    /// Stored to past the cache, and not synced since.
     let undrained = HashSet<int64>()
+
+    /// Flushed, and not drained since: whole pages.
+    let noted = List<ByteRange>()
 
     /// Stored to, not past the cache, and not flushed since, though their page may have been synced for another line.
     let unflushed = HashSet<int64>()
@@ -32,6 +36,13 @@ type internal PageSync() =
         else
             set.RemoveWhere(fun unit -> ByteRange(unit * unitBytes, unitBytes).Overlaps(range.AlignOut unitBytes)) > 0
 
+    let isIn unitBytes (range: ByteRange) (set: HashSet<int64>) =
+        if Bounds.unitOf unitBytes range.Length < int64 set.Count then
+            Seq.exists set.Contains (units unitBytes range)
+        else
+            set
+            |> Seq.exists (fun unit -> ByteRange(unit * unitBytes, unitBytes).Overlaps(range.AlignOut unitBytes))
+
     member _.Store(range: ByteRange, isNonTemporal) =
         for page in units ModelRules.PageBytes range do
             dirty.Add page |> ignore
@@ -42,23 +53,24 @@ type internal PageSync() =
         if not isNonTemporal then
             unflushed.UnionWith(units CacheLine.SizeBytes range)
 
-    /// Whether the pages of a range must be synced for it to be flushed. They need not be where all that was stored to its
-    /// lines went with another line of their page; where nothing was stored, the flush is executed as it was written.
+    /// Notes what the next drain must sync for a range to be flushed, as the executor does. Nothing is where all that was
+    /// stored to its lines went with another line of their page; where nothing was stored, the flush is kept as it was written.
     member _.Flush(range: ByteRange) =
-        let isDirty = remove ModelRules.PageBytes range dirty
-        remove ModelRules.PageBytes range undrained |> ignore
         let wasStoredTo = remove CacheLine.SizeBytes range unflushed
-        isDirty || not wasStoredTo
+
+        if isIn ModelRules.PageBytes range dirty || not wasStoredTo then
+            noted.Add(range.AlignOut ModelRules.PageBytes)
 
     /// The pages that a drain must sync, neighbours merged.
     member _.Drain() =
-        let pages = Seq.toArray undrained
-        dirty.ExceptWith pages
+        for page in undrained do
+            noted.Add(ByteRange(page * ModelRules.PageBytes, ModelRules.PageBytes))
+
+        let ranges = FlushPlan.Of(noted.ToArray()).Ranges.ToArray()
+        noted.Clear()
         undrained.Clear()
 
-        FlushPlan
-            .Of(
-                pages
-                |> Array.map (fun page -> ByteRange(page * ModelRules.PageBytes, ModelRules.PageBytes))
-            )
-            .Ranges.ToArray()
+        for range in ranges do
+            remove ModelRules.PageBytes range dirty |> ignore
+
+        ranges

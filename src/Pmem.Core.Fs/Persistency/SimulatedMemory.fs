@@ -39,8 +39,8 @@ type internal ArrayBacking(bytes: byte[]) =
 /// <summary>Memory that is simulated: it keeps what it was told, as a trace.</summary>
 /// <remarks>
 /// Its flushes and drains are what the library executes on real memory: CLWB and a fence or, under
-/// <c>PersistencyModel.PageCache</c>, msync of the pages, once for all lines of a page that were stored to; there a
-/// drain also syncs the pages that were stored past the cache and not synced since. Not safe for use by two threads at once.
+/// <c>PersistencyModel.PageCache</c>, msync of the pages: there a flush only notes them, and the drain syncs all that were
+/// flushed, or stored past the cache, since the last one. Not safe for use by two threads at once.
 /// </remarks>
 [<AbstractClass; AllowNullLiteral(false)>]
 type SimulatedMemory internal (lengthBytes: int64, model: PersistencyModel, backing: Backing) =
@@ -79,12 +79,9 @@ type SimulatedMemory internal (lengthBytes: int64, model: PersistencyModel, back
         let writeBack = Execute(WriteBack(Clwb, CacheLine.cover range))
         backing.Called writeBack
 
-        if range.IsEmpty then
-            ()
-        elif rules.HasFences then
-            add writeBack source
-        elif pages.Flush range then
-            sync range source
+        if range.IsEmpty then ()
+        elif rules.HasFences then add writeBack source
+        else pages.Flush range
 
     let drain source =
         touch ()

@@ -51,9 +51,9 @@ let private missingFlush =
         memory.StoreInt64(data, 7L)
         commit memory)
 
-/// Under PageCache a flush is msync, which waits by itself.
+/// One drain for both: nothing orders them, on pages either.
 let private missingDrain =
-    committing "missing drain" flushed (fun memory ->
+    committing "missing drain" (PersistencyModel.PageCache :: flushed) (fun memory ->
         memory.StoreInt64(data, 7L)
         memory.Flush(data, 8L)
         commit memory)

@@ -43,8 +43,19 @@ let tests =
             testCase "the trace has what is executed on pages" (fun () ->
                 Expect.equal
                     (record PersistencyModel.PageCache everything)
-                    (stores @ [ "msync 0+4096"; "msync 4096+4096"; "msync 0+4096"; "acknowledge 7" ])
-                    "a drain syncs what was stored past the cache")
+                    (stores @ [ "msync 0+8192"; "msync 0+4096"; "acknowledge 7" ])
+                    "a drain syncs what was flushed and what was stored past the cache")
+
+            testCase "a flush of pages syncs nothing before the drain" (fun () ->
+                let flushed (memory: RecordedMemory) =
+                    memory.StoreInt64(0L, 1L)
+                    memory.Flush(0L, 8L)
+                    memory.Acknowledge 1L
+
+                Expect.equal
+                    (record PersistencyModel.PageCache flushed)
+                    [ "store 0+8 = 1"; "acknowledge 1" ]
+                    "as PmemMapping.Flush")
 
             testCase "reads see what was stored" (fun () ->
                 let memory = RecordedMemory(Array.zeroCreate 64, PersistencyModel.X86)
