@@ -33,7 +33,7 @@ internal static class CheckCommand
         var command = new Command(
             "check",
             "What a power failure can leave behind at any point of a trace. With --program it is judged: a program "
-            + "looks at each image, as pmreorder's checker does, and the shortest story in which it says no is told. "
+            + "looks at each image, as pmreorder's checker does, and the story in which it says no is told. "
             + "Ends with 1 where there is one.");
         var trace = new TraceFile(command);
         foreach (Option option in new Option[] { Program, States, Image, Budget, Timeout, Svg }) command.Options.Add(option);

@@ -15,6 +15,7 @@ internal static class Linear
         ("program of n writes", n => Epochs(Writes(n))),
         ("program of n writes, descending", n => Epochs(Writes(n).Reverse())),
         ("program of n writes and barriers", n => Epochs(Writes(n).Select(write => write.Barrier()))),
+        ("n / 5 mappings, opened and closed", n => Map(n / 5)),
         ("PersistLint of n persists", n => PersistLint.Check(PersistencyModel.X86, Persists(n))),
     ];
 
@@ -46,6 +47,23 @@ internal static class Linear
         Enumerable.Range(0, count).Select(i => PersistProgram.Empty.Write(64L * i, 1L));
 
     private static int Epochs(IEnumerable<PersistProgram> parts) => PersistProgram.Concat(parts).Epochs.Count;
+
+    /// <summary>As many live at once: what keeps track of them is asked for each.</summary>
+    private static void Map(int count)
+    {
+        string path = Path.GetTempFileName();
+        var live = new List<PmemMapping>();
+        try
+        {
+            PmemMapping.Create(path, 4096).Dispose();
+            for (int i = 0; i < count; i++) live.Add(PmemMapping.Open(path));
+        }
+        finally
+        {
+            foreach (PmemMapping mapping in live) mapping.Dispose();
+            File.Delete(path);
+        }
+    }
 
     private static IReadOnlyList<RecordedEvent> Persists(int count)
     {
