@@ -130,17 +130,6 @@ type DurableStructure<'Operation, 'State>
         | null -> ArbMap.defaults |> ArbMap.arbitrary<'Operation>
         | operation -> operation
 
-    member private structure.Lists(each: Arbitrary<'T>, most: int) =
-        let list =
-            gen {
-                let! size = Generators.size
-                let! count = Gen.choose (1, max 1 (min most (1 + size * most / 20)))
-                return! Gen.listOfLength count each.Generator
-            }
-
-        // Each candidate is a whole check: few of one operation are worth it.
-        Arb.fromGenShrink (list, Generators.shrinkList (each.Shrinker >> Seq.truncate 3))
-
     /// <summary>Checks one list of operations, as a test of a case that was found once.</summary>
     /// <exception cref="T:Pmem.DurabilityException">A crash loses what was promised, or the structure cannot be
     /// checked.</exception>
@@ -149,7 +138,7 @@ type DurableStructure<'Operation, 'State>
 
     /// The property: no crash loses what was promised.
     member structure.IsDurable: Property =
-        Prop.forAll (structure.Lists(structure.Each, mostOperations)) (fun operations ->
+        Prop.forAll (OperationLists(structure.Each, mostOperations).Arbitrary) (fun operations ->
             DurabilityRun(subject, operations).Run())
 
     /// <summary>The property on memory that is real, a <c>PmemMapping</c> of a file for instance: it is closed and opened again at
@@ -167,5 +156,5 @@ type DurableStructure<'Operation, 'State>
                 | Reopens -> Seq.empty
             )
 
-        Prop.forAll (structure.Lists(step, 4 * mostOperations)) (fun steps ->
+        Prop.forAll (OperationLists(step, 4 * mostOperations).Arbitrary) (fun steps ->
             ReopenedRun(subject, create, reopen, steps).Run())

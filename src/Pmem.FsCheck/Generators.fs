@@ -230,6 +230,7 @@ module internal Generators =
                     1, Gen.constant ClflushOpt
                     2, Gen.constant Clflush
                     1, Gen.constant DcCvap
+                    1, Gen.constant NoWriteBack
                 ])
             lines
 

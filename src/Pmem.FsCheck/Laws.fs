@@ -23,6 +23,20 @@ module internal Law =
                         yield! [ CacheLine.indexOf range.Offset .. CacheLine.indexOf (range.End - 1L) ]
             ]
 
+    /// What makes the flushes of a plan one.
+    let wellFormed (flushed: ByteRange list) =
+        [
+            "whole cache lines are flushed",
+            (fun () ->
+                flushed
+                |> List.forall (fun range -> range.Length > 0L && CacheLine.cover range = range))
+            "the flushes are sorted, disjoint and coalesced",
+            (fun () ->
+                flushed
+                |> List.pairwise
+                |> List.forall (fun (left, right) -> left.End < right.Offset))
+        ]
+
     let flushed (steps: FlushStep seq) =
         [
             for step in steps do
@@ -44,15 +58,7 @@ type PlanLaws =
             Law.all
                 [
                     "the steps end in their only drain", (fun () -> steps = List.map Flush flushed @ [ Drain ])
-                    "whole cache lines are flushed",
-                    (fun () ->
-                        flushed
-                        |> List.forall (fun range -> range.Length > 0L && CacheLine.cover range = range))
-                    "the flushes are sorted, disjoint and coalesced",
-                    (fun () ->
-                        flushed
-                        |> List.pairwise
-                        |> List.forall (fun (left, right) -> left.End < right.Offset))
+                    yield! Law.wellFormed flushed
                     "every line that was given is flushed, and no other",
                     (fun () -> Law.linesOf flushed = Law.linesOf ranges)
                 ])
@@ -80,16 +86,27 @@ type PlanLaws =
                             (fun () ->
                                 Law.linesOf (FlushPlan.ranges (a + b)) =
                                     Law.linesOf (FlushPlan.ranges a @ FlushPlan.ranges b))
+                            yield! Law.wellFormed (FlushPlan.ranges (a + b))
                         ])))
 
 /// What holds of persist programs, for an own composition of them.
 [<AbstractClass; Sealed>]
 type ProgramLaws =
-    /// A composition is associative, has the empty program for its unit, and running it is running its parts.
+    /// A composition is associative, has the empty program for its unit, running it is running its parts, its writes are those
+    /// of its parts, and the last epoch of one joins the first of the next unless a barrier parts them.
     static member Composes(compose: Func<PersistProgram, PersistProgram, PersistProgram>) : Property =
         let program = PmemArbitraries.PersistProgram()
         let (+) a b = compose.Invoke(a, b)
         let memory = Array.init Generators.MemoryBytes (fun i -> byte (i * 7))
+
+        let writes program =
+            [ for epoch in PersistProgram.epochs program -> List.ofSeq epoch.Writes ]
+
+        let joined a b =
+            match List.rev (writes a), writes b with
+            | last :: before, first :: after when a + PersistProgram.barrier <> a && PersistProgram.barrier + b <> b ->
+                List.rev before @ [ last @ first ] @ after
+            | _ -> writes a @ writes b
 
         Prop.forAll program (fun a ->
             Prop.forAll program (fun b ->
@@ -101,6 +118,10 @@ type ProgramLaws =
                             (fun () -> a + PersistProgram.empty = a && PersistProgram.empty + a = a)
                             "running a composition is running its parts",
                             (fun () -> (a + b).Run memory = b.Run(a.Run memory))
+                            "the writes of a composition are those of its parts",
+                            (fun () -> List.concat (writes (a + b)) = List.concat (writes a @ writes b))
+                            "epochs join at a seam unless a barrier parts them",
+                            (fun () -> writes (a + b) = joined a b)
                         ])))
 
     /// The plan of every epoch flushes the lines of its writes, all and no other, for programs as the generator makes them.

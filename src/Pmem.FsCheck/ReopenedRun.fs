@@ -36,9 +36,18 @@ type internal ReopenedRun<'Operation, 'State>
         | :? IDisposable as resource -> resource.Dispose()
         | _ -> ()
 
+    /// What the user's code throws is told with the steps that led there.
+    let guarded (what: string) count (code: unit -> 'T) =
+        try
+            code ()
+        with error ->
+            Complaint.raiseOf (String.Concat(what, string count, " operations: ", error.Message)) steps null error
+
     let check (memory: IPersistentMemory) count =
         let expected = history.StateAt { Done = count; Continued = 0 }
-        let found = subject.Recover.Invoke memory
+
+        let found =
+            guarded "recover threw, closed and opened again after " count (fun () -> subject.Recover.Invoke memory)
 
         if not (subject.Comparer.Equals(expected, found)) then
             let words =
@@ -77,7 +86,7 @@ type internal ReopenedRun<'Operation, 'State>
             for step in steps do
                 match step with
                 | Performs operation ->
-                    subject.Apply.Invoke(operation, memory)
+                    guarded "apply threw after " count (fun () -> subject.Apply.Invoke(operation, memory))
                     count <- count + 1
                 | Reopens -> again ()
 

@@ -7,89 +7,11 @@ open FsCheck.FSharp
 open Pmem
 
 /// The memory that all of these are for, in bytes: two pages and a little, not whole lines.
-let sizeBytes = 4096 + 100
+let sizeBytes = PmemArbitraries.MemoryBytes
 
-/// Each element left out, then each made simpler.
-let private shrinkList shrinkOne list =
-    seq {
-        if List.length list > 3 then
-            yield List.truncate (List.length list / 2) list
-
-        for i in 0 .. List.length list - 1 do
-            yield List.removeAt i list
-
-        for i in 0 .. List.length list - 1 do
-            for simpler in shrinkOne (List.item i list) do
-                yield List.updateAt i simpler list
-    }
-
-/// Few places, so that stores meet: words of two lines, at the end of a line, in another page, at the end of memory.
-let private places = [ 0L; 4L; 8L; 16L; 56L; 64L; 72L; 4096L; 4104L; 4184L ]
-
-let private bytesOf length =
-    Gen.choose (1, 255) |> Gen.map byte |> Gen.arrayOfLength length
-
-let private store =
-    gen {
-        let! offset = Gen.elements places
-
-        let! length =
-            Gen.frequency [ 6, Gen.constant 8; 2, Gen.elements [ 1; 4 ]; 1, Gen.constant 12 ]
-
-        let! bytes = bytesOf length
-        return offset, bytes
-    }
-
-let private range =
-    gen {
-        let! line = Gen.elements [ 0L; 64L; 4096L; 4160L ]
-        let! length = Gen.frequency [ 4, Gen.constant 64L; 1, Gen.constant 128L ]
-        return ByteRange.create line length
-    }
-
-let private writeBack =
-    Gen.map2
-        (fun kind range -> Execute(WriteBack(kind, range)))
-        (Gen.frequency
-            [
-                4, Gen.constant Clwb
-                1, Gen.constant ClflushOpt
-                2, Gen.constant Clflush
-                1, Gen.constant DcCvap
-                1, Gen.constant NoWriteBack
-            ])
-        range
-
-let private event =
-    Gen.frequency
-        [
-            8, Gen.map Store store
-            3, Gen.map StoreNonTemporal store
-            4, writeBack
-            3, Gen.constant (Execute Fence)
-            1, Gen.map (fun range -> Execute(SyncPages(ByteRange.alignOut 4096L range))) range
-            1, Gen.map (int64 >> Acknowledge) (Gen.choose (1, 3))
-        ]
-
-let private simplerStore make (offset: int64, bytes: byte[]) =
-    seq {
-        if bytes.Length > 8 then
-            yield make (offset, Array.truncate 8 bytes)
-
-        if offset > 0L then
-            yield make (0L, bytes)
-
-        if Array.exists ((<>) 1uy) bytes then
-            yield make (offset, Array.create bytes.Length 1uy)
-    }
-
-let private simplerEvent event =
-    match event with
-    | Store(offset, bytes) -> simplerStore Store (offset, bytes)
-    | StoreNonTemporal(offset, bytes) ->
-        Seq.append [ Store(offset, bytes) ] (simplerStore StoreNonTemporal (offset, bytes))
-    | Execute(WriteBack(kind, range)) when kind <> Clwb -> Seq.singleton (Execute(WriteBack(Clwb, range)))
-    | _ -> Seq.empty
+let private package = ArbMap.defaults |> ArbMap.mergeWith<PmemArbitraries>
+let private events = ArbMap.arbitrary<PersistEvent list> package
+let private programs = PmemArbitraries.PersistProgram()
 
 /// The words that an event stores to: what an enumeration of subsets is exponential in.
 let wordCount event =
@@ -212,7 +134,7 @@ type CrashCase = { Events: PersistEvent list; Recovery: RandomRecovery; Crashes:
 
 let private crashCase =
     gen {
-        let! events = Gen.listOf event |> Gen.resize 8
+        let! events = Gen.resize 8 events.Generator
         let! steps = Gen.listOf recoveryStep |> Gen.resize 8
         let! modulus = Gen.elements [ 2; 5; 17; 61; 251 ]
         let! crashes = Gen.frequency [ 1, Gen.constant 0; 4, Gen.constant 1 ]
@@ -230,82 +152,42 @@ let private simplerCase case =
         if case.Crashes > 0 then
             yield { case with Crashes = case.Crashes - 1 }
 
-        for events in shrinkList simplerEvent case.Events do
+        for events in events.Shrinker case.Events do
             yield { case with Events = events }
 
-        for steps in shrinkList (fun _ -> Seq.empty) case.Recovery.Steps do
-            yield { case with CrashCase.Recovery.Steps = steps }
+        for i in 0 .. case.Recovery.Steps.Length - 1 do
+            yield { case with CrashCase.Recovery.Steps = List.removeAt i case.Recovery.Steps }
     }
-
-/// A write of a persist program, or a barrier.
-type ProgramStep =
-    | Write of int64 * byte[]
-    | Barrier
-
-let private programStep =
-    Gen.frequency
-        [
-            3,
-            gen {
-                let! offset = Gen.choose64 (0L, int64 sizeBytes - 100L)
-                let! offset = Gen.elements (offset :: places)
-                let! length = Gen.elements [ 0; 1; 8; 16; 50; 100 ]
-                let! bytes = bytesOf (min length (sizeBytes - int offset))
-                return Write(offset, bytes)
-            }
-            1, Gen.constant Barrier
-        ]
-
-let private simplerStep step =
-    match step with
-    | Write(offset, bytes) ->
-        seq {
-            if bytes.Length > 0 then
-                yield Write(offset, Array.truncate (bytes.Length / 2) bytes)
-
-            if offset > 0L then
-                yield Write(0L, bytes)
-        }
-    | Barrier -> Seq.empty
-
-/// A program and the steps that it was built from.
-type ProgramSteps =
-    | ProgramSteps of ProgramStep list
-
-    member steps.Program =
-        let (ProgramSteps list) = steps
-
-        let element step =
-            match step with
-            | Write(offset, bytes) -> PersistProgram.write offset bytes
-            | Barrier -> PersistProgram.barrier
-
-        PersistProgram.concat (List.map element list)
-
-    override steps.ToString() = string steps.Program
 
 /// A program of a few short writes: few enough crash states to list.
 type SmallProgram =
-    | SmallProgram of ProgramStep list
+    | SmallProgram of PersistProgram
 
     member small.Program =
-        let (SmallProgram steps) = small
-        (ProgramSteps steps).Program
+        let (SmallProgram program) = small
+        program
 
     override small.ToString() = string small.Program
 
-let private isShort step =
-    match step with
-    | Write(_, bytes) -> bytes.Length <= 16
-    | Barrier -> true
+/// The same epochs with writes of at most 16 bytes, and at most 6 elements.
+let private small program =
+    let elements =
+        [
+            for epoch in PersistProgram.epochs program do
+                for write in epoch.Writes do
+                    if write.Range.Length <= 16L then
+                        PersistProgram.write write.Range.Offset (write.Bytes.ToArray())
+
+                PersistProgram.barrier
+        ]
+
+    SmallProgram(PersistProgram.concat (List.truncate 6 elements))
 
 type CrashArbitraries =
     static member SmallProgram() =
         Arb.fromGenShrink (
-            Gen.listOf programStep
-            |> Gen.resize 8
-            |> Gen.map (List.filter isShort >> List.truncate 6 >> SmallProgram),
-            fun (SmallProgram steps) -> shrinkList simplerStep steps |> Seq.map SmallProgram
+            Gen.map small programs.Generator,
+            fun (SmallProgram program) -> Seq.map small (programs.Shrinker program)
         )
 
     static member CrashCase() =
@@ -313,12 +195,8 @@ type CrashArbitraries =
 
     static member SmallTrace() =
         Arb.fromGenShrink (
-            Gen.listOf event |> Gen.resize 12 |> Gen.map (bounded >> SmallTrace),
-            fun (SmallTrace events) -> shrinkList simplerEvent events |> Seq.map SmallTrace
+            events.Generator |> Gen.resize 12 |> Gen.map (bounded >> SmallTrace),
+            fun (SmallTrace trace) -> Seq.map SmallTrace (events.Shrinker trace)
         )
 
-    static member ProgramSteps() =
-        Arb.fromGenShrink (
-            Gen.listOf programStep |> Gen.resize 12 |> Gen.map ProgramSteps,
-            fun (ProgramSteps steps) -> shrinkList simplerStep steps |> Seq.map ProgramSteps
-        )
+    static member PersistProgram() = programs

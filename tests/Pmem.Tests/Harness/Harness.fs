@@ -74,6 +74,9 @@ let propertyOf count name (arbitraries: Type list) property =
 
     testPropertyWithConfig config name property
 
+/// One of the package's laws, for something of ours.
+let law name (law: Property) = propertyOf (cases 300 3000) name [] law
+
 /// Holds that an action on 2n things does at most 2.5 times the work of one on n things. The work is counted in bytes that it
 /// allocates: what copies everything for each thing more allocates four times as much, and no other process disturbs it.
 let isLinear n (action: int -> unit) =

@@ -70,10 +70,15 @@ let tests =
                         FlushPlan.ranges plan
                         |> List.exists (fun r -> r.Overlaps(ByteRange.create offset unitBytes)))))
 
-            property "flushes, then drains" (fun (platform: Platform) granularity (plan: FlushPlan) ->
-                Lowering.ofPlan platform granularity plan =
+            Harness.law
+                "covers the plan"
+                (LoweringLaws.Covers(fun platform granularity plan -> Lowering.ofPlan platform granularity plan))
+
+            Harness.law
+                "flushes, then drains"
+                (LoweringLaws.Executes(fun platform granularity plan ->
                     Lowering.ofFlushes platform granularity plan
-                    @ Lowering.ofDrain platform granularity)
+                    @ Lowering.ofDrain platform granularity))
 
             property
                 "never leaves out the write-back of a deep persist"

@@ -11,32 +11,19 @@ let private linesOf (ranges: ByteRange list) =
     |> Seq.collect (fun range -> seq { CacheLine.indexOf range.Offset .. CacheLine.indexOf (range.End - 1L) })
     |> Set.ofSeq
 
-let private isWellFormed plan =
-    let ranges = FlushPlan.ranges plan
-
-    FlushPlan.steps plan = List.map Flush ranges @ [ Drain ]
-    && ranges
-       |> List.forall (fun range ->
-           range.Length > 0L
-           && range.Offset % CacheLine.SizeBytes = 0L
-           && range.Length % CacheLine.SizeBytes = 0L)
-    && ranges
-       |> List.pairwise
-       |> List.forall (fun (left, right) -> left.End < right.Offset)
-
 let tests =
     testList
         "flush plan"
         [
-            property
-                "ends in its only drain; its ranges are whole lines, sorted, disjoint, coalesced"
-                (fun (ranges: ByteRange list) -> isWellFormed (FlushPlan.ofRanges ranges))
+            Harness.law "is what its builder was given" (PlanLaws.BuildsPlan(fun ranges -> FlushPlan.Of ranges))
+            Harness.law
+                "is so from a list, too"
+                (PlanLaws.BuildsPlan(fun ranges -> FlushPlan.ofRanges (List.ofArray ranges)))
+            Harness.law "union" (PlanLaws.Union(fun a b -> FlushPlan.union a b))
+            Harness.law "union, as a method" (PlanLaws.Union(fun a b -> a.Union b))
 
-            property "flushes exactly the lines that it was built from" (fun (ranges: ByteRange list) ->
-                let plan = FlushPlan.ofRanges ranges
-
-                linesOf (FlushPlan.ranges plan) = linesOf ranges
-                && FlushPlan.lineCount plan = int64 (linesOf ranges).Count)
+            property "counts the lines that it flushes" (fun (ranges: ByteRange list) ->
+                FlushPlan.lineCount (FlushPlan.ofRanges ranges) = int64 (linesOf ranges).Count)
 
             property "covers every range that it was built from" (fun (ranges: ByteRange list) ->
                 let plan = FlushPlan.ofRanges ranges
@@ -59,29 +46,11 @@ let tests =
                 && plan.GetHashCode() = oneByOne.GetHashCode()
                 && plan = FlushPlan.Of(ReadOnlySpan(List.toArray ranges)))
 
-            property "union is associative" (fun (a: FlushPlan) (b: FlushPlan) (c: FlushPlan) ->
-                FlushPlan.union (FlushPlan.union a b) c = FlushPlan.union a (FlushPlan.union b c))
-
-            property "union is commutative" (fun (a: FlushPlan) (b: FlushPlan) ->
-                FlushPlan.union a b = FlushPlan.union b a)
-
-            property "union is idempotent, and the empty plan is its unit" (fun (a: FlushPlan) ->
-                let again = FlushPlan.ofRanges (FlushPlan.ranges a)
-
-                FlushPlan.union a again = a
-                && FlushPlan.union a FlushPlan.empty = a
-                && FlushPlan.union FlushPlan.empty a = a)
-
-            property "union flushes what either flushes, and is well formed" (fun (a: FlushPlan) (b: FlushPlan) ->
-                let union = FlushPlan.union a b
-
-                isWellFormed union
-                && linesOf (FlushPlan.ranges union) =
-                    Set.union (linesOf (FlushPlan.ranges a)) (linesOf (FlushPlan.ranges b)))
+            property "union with what it was built from again is itself" (fun (a: FlushPlan) ->
+                FlushPlan.union a (FlushPlan.ofRanges (FlushPlan.ranges a)) = a)
 
             property "union of many is the union of each with the next" (fun (plans: FlushPlan list) ->
-                let many = FlushPlan.unionMany plans
-                isWellFormed many && many = List.fold FlushPlan.union FlushPlan.empty plans)
+                FlushPlan.unionMany plans = List.fold FlushPlan.union FlushPlan.empty plans)
 
             for name, offset in [ "ascending", (fun n i -> 128 * i); "descending", (fun n i -> 128 * (n - i)) ] do
                 testCase $"union of many is linear: {name}" (fun () ->

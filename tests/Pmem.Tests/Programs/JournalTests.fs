@@ -337,17 +337,17 @@ let private costs =
                 (Harness.cases 200 2000)
                 "a commit does what the program does"
                 [ typeof<CrashArbitraries> ]
-                (fun (steps: ProgramSteps list) ->
+                (fun (programs: PersistProgram list) ->
                     let memory = RecordedMemory(formatted, PersistencyModel.X86)
                     let journal = Journal.Open(memory, range)
 
                     let expected =
-                        steps
+                        programs
                         |> List.fold
-                            (fun image steps ->
-                                if Journal.RequiredBytes steps.Program <= range.Length then
-                                    journal.Commit steps.Program
-                                    steps.Program.Run image
+                            (fun image program ->
+                                if Journal.RequiredBytes program <= range.Length then
+                                    journal.Commit program
+                                    program.Run image
                                 else
                                     image)
                             formatted

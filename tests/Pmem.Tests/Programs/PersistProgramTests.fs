@@ -78,28 +78,17 @@ let tests =
     testList
         "persist programs"
         [
-            property "the plan of an epoch flushes the lines of its writes, all and no other" (fun (a: ProgramSteps) ->
-                PersistProgram.epochs a.Program
-                |> List.forall (fun epoch ->
-                    let lines =
-                        epoch.Writes
-                        |> Seq.filter (fun write -> not write.Range.IsEmpty)
-                        |> Seq.collect (fun write -> [ write.Range.Offset / 64L .. (write.Range.End - 1L) / 64L ])
-                        |> set
+            Harness.law "the plan of an epoch flushes the lines of its writes" (ProgramLaws.EpochsCover id)
 
-                    epoch.Writes
-                    |> Seq.forall (fun write -> FlushPlan.covers write.Range epoch.Plan)
-                    && FlushPlan.lineCount epoch.Plan = int64 lines.Count))
-
-            property "a simulated memory holds what the pure interpreter says" (fun (a: ProgramSteps) ->
+            property "a simulated memory holds what the pure interpreter says" (fun (a: PersistProgram) ->
                 models
-                |> List.forall (fun model -> (runOn model a.Program).ToArray() = PersistProgram.run start a.Program))
+                |> List.forall (fun model -> (runOn model a).ToArray() = PersistProgram.run start a))
 
             Harness.propertyOf
                 (Harness.cases 50 500)
                 "after it, the result of the pure interpreter is the only state a crash leaves"
                 [ typeof<CrashArbitraries> ]
-                (fun (a: ProgramSteps) -> models |> List.forall (fun model -> onlyFinalState model a.Program))
+                (fun (a: PersistProgram) -> models |> List.forall (fun model -> onlyFinalState model a))
 
             Harness.propertyOf
                 (Harness.cases 100 1000)
@@ -107,13 +96,13 @@ let tests =
                 [ typeof<CrashArbitraries> ]
                 (fun (a: SmallProgram) -> models |> List.forall (fun model -> leavesWholeEpochs model a.Program))
 
-            property "a program that is run has no lint but overwriting" (fun (a: ProgramSteps) ->
+            property "a program that is run has no lint but overwriting" (fun (a: PersistProgram) ->
                 let isOverwriting diagnostic =
                     match diagnostic with
                     | OverwrittenBeforeDurable _ -> true
                     | _ -> false
 
-                PersistLint.check PersistencyModel.X86 (runOn PersistencyModel.X86 a.Program).Trace
+                PersistLint.check PersistencyModel.X86 (runOn PersistencyModel.X86 a).Trace
                 |> List.forall isOverwriting)
 
             testCase "the bytes given can be changed afterwards" (fun () ->

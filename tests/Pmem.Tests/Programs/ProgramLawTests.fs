@@ -1,21 +1,11 @@
-/// Persist programs are a monoid, and building one is no more than linear in its writes.
+/// Persist programs are a monoid by the laws of the package; a barrier says no more than it must; building one is no more than linear in its writes.
 module Pmem.Tests.ProgramLawTests
 
 open Expecto
 open Pmem
-open Pmem.Tests.CrashGenerators
 
 let private property name body =
-    Harness.propertyOf (Harness.cases 300 5000) name [ typeof<CrashArbitraries> ] body
-
-let private start = Array.init sizeBytes (fun i -> byte (i * 7))
-
-/// The end of a program that meets another: whether a barrier closes it.
-let private isClosedBefore (program: PersistProgram) =
-    PersistProgram.barrier + program = program
-
-let private isClosedAfter (program: PersistProgram) =
-    program + PersistProgram.barrier = program
+    Harness.propertyOf (Harness.cases 300 5000) name [ typeof<PmemArbitraries> ] body
 
 let private epochCount program =
     List.length (PersistProgram.epochs program)
@@ -48,55 +38,34 @@ let tests =
     testList
         "persist program laws"
         [
-            property "composition is associative" (fun (a: ProgramSteps) (b: ProgramSteps) (c: ProgramSteps) ->
-                let a, b, c = a.Program, b.Program, c.Program
-                (a + b) + c = a + (b + c))
+            Harness.law "composition" (ProgramLaws.Composes(fun a b -> a + b))
 
-            property "the empty program is its unit" (fun (a: ProgramSteps) ->
-                a.Program + PersistProgram.empty = a.Program
-                && PersistProgram.empty + a.Program = a.Program)
+            Harness.law
+                "composition, as the builder does it"
+                (ProgramLaws.Composes(fun a b ->
+                    persist {
+                        a
+                        yield! b
+                    }))
 
-            property "a barrier beside a barrier says nothing" (fun (a: ProgramSteps) (b: ProgramSteps) ->
+            property "a barrier beside a barrier says nothing" (fun (a: PersistProgram) (b: PersistProgram) ->
                 let barrier = PersistProgram.barrier
-                a.Program + barrier + barrier + b.Program = a.Program + barrier + b.Program)
+                a + barrier + barrier + b = a + barrier + b)
 
-            property "a barrier at an end changes no epoch" (fun (a: ProgramSteps) ->
-                let closed = PersistProgram.barrier + a.Program + PersistProgram.barrier
-                PersistProgram.epochs closed = PersistProgram.epochs a.Program)
-
-            property "epochs join at a seam unless a barrier parts them" (fun (a: ProgramSteps) (b: ProgramSteps) ->
-                let a, b = a.Program, b.Program
-                let sum = epochCount a + epochCount b
-
-                let isJoined =
-                    epochCount a > 0
-                    && epochCount b > 0
-                    && not (isClosedAfter a)
-                    && not (isClosedBefore b)
-
-                epochCount (a + b) = (if isJoined then sum - 1 else sum)
-                && epochCount (a + PersistProgram.barrier + b) = sum)
-
-            property "running a composition is running its parts" (fun (a: ProgramSteps) (b: ProgramSteps) ->
-                PersistProgram.run start (a.Program + b.Program) = (start |> a.Program.Run |> b.Program.Run))
-
-            property "the writes of a composition are those of its parts" (fun (a: ProgramSteps) (b: ProgramSteps) ->
-                let writes program =
-                    PersistProgram.epochs program
-                    |> List.collect (fun epoch -> List.ofSeq epoch.Writes)
-
-                writes (a.Program + b.Program) = writes a.Program @ writes b.Program)
+            property "a barrier at an end changes no epoch" (fun (a: PersistProgram) ->
+                let closed = PersistProgram.barrier + a + PersistProgram.barrier
+                PersistProgram.epochs closed = PersistProgram.epochs a)
 
             property
                 "equal programs have equal hashes and say the same"
-                (fun (a: ProgramSteps) (b: ProgramSteps) (c: ProgramSteps) ->
-                    let left = (a.Program + b.Program) + c.Program
+                (fun (a: PersistProgram) (b: PersistProgram) (c: PersistProgram) ->
+                    let left = (a + b) + c
 
                     let right =
                         persist {
-                            yield! a.Program
-                            persist { b.Program }
-                            c.Program
+                            yield! a
+                            persist { b }
+                            c
                         }
 
                     left = right
@@ -104,8 +73,8 @@ let tests =
                     && hash left = hash right
                     && string left = string right)
 
-            property "programs that say the same are equal" (fun (a: ProgramSteps) (b: ProgramSteps) ->
-                (string a.Program = string b.Program) = (a.Program = b.Program))
+            property "programs that say the same are equal" (fun (a: PersistProgram) (b: PersistProgram) ->
+                (string a = string b) = (a = b))
 
             for name, build in shapes do
                 testCase $"building is linear: {name}" (fun () ->

@@ -49,6 +49,7 @@ let private finds name (property: Property) (words: string list) =
         let watch = Stopwatch.StartNew()
         let failure = failureOf property
         printfn "%s: found in %d ms" name watch.ElapsedMilliseconds
+        Expect.isLessThan watch.Elapsed.TotalSeconds 10.0 "seconds, shrunk"
 
         for part in words do
             Expect.stringContains failure part "words")
@@ -201,6 +202,45 @@ let private badInput =
                     Expect.throwsC (fun () -> structure.Check [ 1uy ]) (fun error -> error.Message)
 
                 Expect.stringContains failure "changed the state that it was given" "words")
+
+            refuses
+                "an apply that stores on another thread"
+                (counter
+                    (fun value memory ->
+                        // A wait for the task itself may run it on this thread.
+                        let work = Task.Run(fun () -> add value memory)
+                        (work :> IAsyncResult).AsyncWaitHandle.WaitOne() |> ignore
+                        work.GetAwaiter().GetResult())
+                    sum
+                    read)
+                [ 1L ]
+                [ "thread" ]
+
+            testCase "a recovery that is not deterministic" (fun () ->
+                let mutable calls = 0L
+
+                let recover (memory: IPersistentMemory) =
+                    calls <- calls + 1L
+
+                    if calls % 2L = 0L then
+                        memory.ReadInt64 8L |> ignore
+
+                    read memory
+
+                let failure =
+                    Expect.throwsC (fun () -> (counter add sum recover).Check [ 1L; 2L ]) (fun error -> error.Message)
+
+                Expect.stringContains failure "not deterministic" "words")
+
+            testCase "a recovery that throws on reopened memory is told with the steps" (fun () ->
+                let memory () =
+                    RecordedMemory(Array.zeroCreate 64, PersistencyModel.X86) :> IPersistentMemory
+
+                let structure = counter add sum (fun _ -> failwith "no header")
+                let failure = failureOf (structure.SurvivesReopening(memory, memory))
+
+                Expect.stringContains failure "recover threw, closed and opened again after" "words"
+                Expect.stringContains failure "no header" "the cause")
 
             testCase "a state that is a task" (fun () ->
                 let failure =

@@ -72,13 +72,6 @@ let private ours =
     testList
         "of ours"
         [
-            holds "plans" (PlanLaws.BuildsPlan(fun ranges -> FlushPlan.Of ranges))
-            holds "unions" (PlanLaws.Union(fun a b -> a.Union b))
-            holds "programs" (ProgramLaws.Composes(fun a b -> a + b))
-            holds "epochs" (ProgramLaws.EpochsCover id)
-            holds
-                "lowering"
-                (LoweringLaws.Covers(fun platform granularity plan -> Lowering.ofPlan platform granularity plan))
             holds "recorded memory" (MemoryLaws.Remembers(fun image -> recorded image))
             holds "programs on recorded memory" (MemoryLaws.RunsPrograms(fun image -> recorded image))
 
