@@ -52,6 +52,7 @@ internal static class CheckCommand
         if (parsed.GetValue(Program) is not { Length: > 0 } program) return Count(screen, trace, model, image);
         using var checker = new ImageChecker(program, TimeSpan.FromSeconds(parsed.GetValue(Timeout)), cancellation);
         CrashReport report = Judge(parsed, screen, trace, model, image, checker, cancellation);
+        cancellation.ThrowIfCancellationRequested();
         if (parsed.GetValue(Svg) is string path) OutputFile.Write(path, report.ToSvg());
         screen.Answer(
             new
@@ -92,12 +93,20 @@ internal static class CheckCommand
 
     private static int Count(Screen screen, PersistTrace trace, PersistencyModel model, byte[] image)
     {
-        int states = Waiting.For(
-            screen, "counting", () => CrashStates.Enumerate(model, image, trace.Events.Select(recorded => recorded.Event)).Count);
+        int states = Waiting.For(screen, "counting", () => StatesOf(trace, model, image));
         screen.Answer(
             new { model = model.ToString(), events = trace.Events.Count, states },
             () => screen.Line($"{states} distinct states after a power failure, under {model}, at any point of {trace.Events.Count} events."));
         return ExitCodes.Fine;
+    }
+
+    private static int StatesOf(PersistTrace trace, PersistencyModel model, byte[] image)
+    {
+        try { return CrashStates.Enumerate(model, image, trace.Events.Select(recorded => recorded.Event)).Count; }
+        catch (InvalidOperationException e)
+        {
+            throw new InvalidOperationException($"{e.Message} Here: --program judges them without a list.", e);
+        }
     }
 
     private static string[] StoresOf(CrashReport report, Func<CrashCounterexample, IReadOnlyList<TracedStore>> stores) =>

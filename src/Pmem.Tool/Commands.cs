@@ -82,7 +82,7 @@ internal static class Commands
     /// <summary>What a person can do something about: files, formats, sizes, programs, this machine. The rest is a bug, with a trace.</summary>
     private static bool IsForUser(Exception e) =>
         e is IOException or UnauthorizedAccessException or FormatException or ArgumentException or InvalidOperationException
-            or Win32Exception or PlatformNotSupportedException;
+            or Win32Exception or PlatformNotSupportedException or OutOfMemoryException;
 
     private static void Complain(string message, bool isJson, TextWriter output, TextWriter error)
     {

@@ -7,6 +7,9 @@ namespace Pmem.Tool;
 /// <summary>A program that judges an image: it is given the path of a file, and ends with 0 where the image is consistent.</summary>
 internal sealed class ImageChecker : IDisposable
 {
+    /// <summary>128 + SIGINT: Ctrl-C goes to the program too, and may reach it first.</summary>
+    private const int Interrupted = 130;
+
     private readonly string[] _command;
     private readonly TimeSpan _timeout;
     private readonly CancellationToken _cancellation;
@@ -58,6 +61,8 @@ internal sealed class ImageChecker : IDisposable
         try
         {
             process.WaitForExitAsync(timeout.Token).GetAwaiter().GetResult();
+            if (process.ExitCode == Interrupted) _cancellation.WaitHandle.WaitOne(TimeSpan.FromSeconds(1));
+            _cancellation.ThrowIfCancellationRequested();
             return process.ExitCode == 0;
         }
         catch (OperationCanceledException)

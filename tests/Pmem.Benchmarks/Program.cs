@@ -10,6 +10,7 @@ using Spectre.Console;
 // --full [DIRECTORY]  all sizes and rivals; renews the table in DIRECTORY/benchmarks.md, and benchmarks.svg
 // --files [ROUNDS]    ordinary files on a disk, in seconds; --quick has it too, with few rounds
 // --crash             what crash checks cost, at N and at 2N
+// --meter             what it costs to be watched, and not to be
 // --linear            what may grow with n log n at most, on n things and on 2n
 // anything else       BenchmarkDotNet's own arguments, as in --filter '*Copy*'
 
@@ -31,6 +32,9 @@ switch (args)
         break;
     case ["--crash"]:
         CrashContests.Run();
+        break;
+    case ["--meter"]:
+        MeterContests.Run();
         break;
     case ["--linear"]:
         AnsiConsole.Write(Linear.Run());

@@ -13,6 +13,7 @@ let private tests =
         StubTests.tests
         ExecutorTests.tests
         PagePersisterTests.tests
+        MeterTests.tests
         FailingDeviceTests.tests
         LifetimeTests.tests
         ReferenceTests.tests
@@ -57,6 +58,8 @@ let private tests =
         TraceTextTests.tests
         RecordingTests.tests
         ToolTests.tests
+        ToolTraceTests.tests
+        ToolMistakeTests.tests
         Dax.tests
         Interop.tests
         PowerCut.tests

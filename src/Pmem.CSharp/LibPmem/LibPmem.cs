@@ -85,7 +85,7 @@ public static unsafe partial class LibPmem
     {
         if (length == 0) return 0;
         nint page = Environment.SystemPageSize - 1, first = (nint)address;
-        int error = Machine.Pages.Sync((nint)Units.down(page, first), (nint)Units.up(page, first + (nint)length));
+        int error = Machine.Pages.SyncCounted((nint)Units.down(page, first), (nint)Units.up(page, first + (nint)length));
         return error == 0 ? 0 : Fail(error, "msync");
     }
 

@@ -30,7 +30,7 @@ internal sealed record MappedFile(nint Address, MappingInfo Info, DeviceNumber D
         FSharpResult<DeepFlush, Refusal> decision = DeepFlush.Decide(Kind, Sysfs.DeepFlushStateOf(region));
         if (decision.IsError) throw Failures.OfDeepFlush(decision.ErrorValue, Info.Path);
         DeepFlush action = decision.ResultValue;
-        if (action.IsWriteRegion) return Sysfs.WriteDeepFlush(region!);
-        return action.IsSyncPages ? pages.Sync(start, end) : 0;
+        if (action.IsWriteRegion) return PmemMeter.Counted(Sysfs.WriteDeepFlush(region!));
+        return action.IsSyncPages ? pages.SyncCounted(start, end) : 0;
     }
 }

@@ -16,7 +16,7 @@ internal sealed record MappedStorage(MappedFile File, IPageSync Pages, Sysfs Sys
     {
         if (length == 0) return 0;
         long mask = Platform.PageSizeBytes - 1;
-        return Pages.Sync((nint)Units.down(mask, Address + offset), (nint)Units.up(mask, Address + offset + length));
+        return Pages.SyncCounted((nint)Units.down(mask, Address + offset), (nint)Units.up(mask, Address + offset + length));
     }
 
     /// <summary>Has the device empty its own buffers, as far as it has some that a power failure does not.</summary>

@@ -44,11 +44,11 @@ internal sealed class PagePersister : Persister
 
     public override Exception? Flush(long offset, long length) => Guarded(offset, length, null, isDrained: false);
 
-    public override Exception? Drain() => Guarded(0, 0, null, isDrained: true);
+    public override Exception? Drain() => Drained(0, 0, null);
 
-    public override Exception? Persist(long offset, long length) => Guarded(offset, length, null, isDrained: true);
+    public override Exception? Persist(long offset, long length) => Drained(offset, length, null);
 
-    public override Exception? Execute(FlushPlan plan) => Guarded(0, 0, plan, isDrained: true);
+    public override Exception? Execute(FlushPlan plan) => Drained(0, 0, plan);
 
     public override Exception? DeepFlush(long offset, long length) => Flush(offset, length);
 
@@ -58,6 +58,14 @@ internal sealed class PagePersister : Persister
     public override Exception? DeepPersist(long offset, long length) => Persist(offset, length);
 
     public override Exception? Msync(long offset, long length) => Persist(offset, length);
+
+    private Exception? Drained(long offset, long length, FlushPlan? plan)
+    {
+        long began = PmemMeter.BeginPersist();
+        Exception? failure = Guarded(offset, length, plan, isDrained: true);
+        PmemMeter.EndPersist(began);
+        return failure;
+    }
 
     /// <summary>Notes a range, or the lines of a plan, and waits until all that is noted is durable, or does not.</summary>
     private Exception? Guarded(long offset, long length, FlushPlan? plan, bool isDrained)

@@ -1,3 +1,5 @@
+using System.Diagnostics.Metrics;
+
 namespace Pmem;
 
 /// <summary>
@@ -8,6 +10,8 @@ internal static class RangeTracker
 {
     private static readonly Lock Gate = new();
     private static readonly List<Tracked> Ranges = [];
+
+    static RangeTracker() => PmemMeter.Watch(() => Measure(_ => 1), () => Measure(range => range.End - range.Start));
 
     private readonly record struct Tracked(nint Start, nint End, MappedFile File)
     {
@@ -116,6 +120,16 @@ internal static class RangeTracker
             next = i > 0 ? Math.Min(end, Ranges[i - 1].Start) : end;
             return null;
         }
+    }
+
+    private static Measurement<long>[] Measure(Func<Tracked, long> value)
+    {
+        lock (Gate)
+            return
+            [
+                .. Ranges.GroupBy(range => range.File.Info.Granularity.ToString(), value)
+                    .Select(values => PmemMeter.Measured(values.Sum(), "pmem.granularity", values.Key)),
+            ];
     }
 
     private static void Forget(nint start, nint end)

@@ -11,6 +11,7 @@ internal static class Failures
 
     public static Exception OfRefusal(Refusal refusal, string path)
     {
+        PmemMeter.Refused(refusal);
         string message = path.Length == 0 ? refusal.ToString() : $"Cannot map '{path}'. {refusal}";
         return refusal switch
         {
@@ -22,7 +23,11 @@ internal static class Failures
     }
 
     /// <summary>The flags of a copy exclude each other, or are not all known.</summary>
-    public static ArgumentException OfCopyFlags(Refusal refusal) => new(refusal.ToString(), "options");
+    public static ArgumentException OfCopyFlags(Refusal refusal)
+    {
+        PmemMeter.Refused(refusal);
+        return new ArgumentException(refusal.ToString(), "options");
+    }
 
     /// <summary>
     /// A call that failed. Where .NET has an exception of its own for the error, the number is in its inner exception.
@@ -73,8 +78,11 @@ internal static class Failures
     { NotDurable = [new ByteRange(offset, length)] };
 
     /// <summary>A deep flush that cannot reach the device. What an ordinary persist made durable stays so.</summary>
-    public static PmemException OfDeepFlush(Refusal refusal, string path) => new(
-        $"Cannot deep-flush '{path}'. {refusal} An ordinary persist works.", path, refusal);
+    public static PmemException OfDeepFlush(Refusal refusal, string path)
+    {
+        PmemMeter.Refused(refusal);
+        return new PmemException($"Cannot deep-flush '{path}'. {refusal} An ordinary persist works.", path, refusal);
+    }
 
     private static string Advice(int number) => number switch
     {
