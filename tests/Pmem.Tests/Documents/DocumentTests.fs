@@ -39,21 +39,22 @@ let private contains (lines: string[]) (block: string list) =
 
 let private options = ApiGeneratorOptions(IncludeAssemblyAttributes = false)
 
-/// PMEM_TESTS_ACCEPT=1 makes the API as it is the new baseline.
+/// PMEM_TESTS_ACCEPT=1 makes the API as it is the new baseline, and the picture as it is drawn the new one.
 let private isAccepted =
     Environment.GetEnvironmentVariable "PMEM_TESTS_ACCEPT" = "1"
 
-let private isPinned (assembly: Assembly) file =
-    let path = Path.Combine(Sources.root, "tests", "Pmem.Tests", "Api", file)
-    let api = assembly.GeneratePublicApi(options).ReplaceLineEndings "\n"
+let private isKept file (made: string) =
+    let path = Path.Combine(Sources.root, file)
 
     if isAccepted then
-        Directory.CreateDirectory(Path.Combine(Sources.root, "tests", "Pmem.Tests", "Api"))
-        |> ignore
+        File.WriteAllText(path, made)
 
-        File.WriteAllText(path, api)
+    Expect.equal (made.Split '\n') (File.ReadAllText(path).Split '\n') $"{file}; PMEM_TESTS_ACCEPT=1 accepts the change"
 
-    Expect.equal (api.Split '\n') (File.ReadAllText(path).Split '\n') $"{file}; PMEM_TESTS_ACCEPT=1 accepts the change"
+let private isPinned (assembly: Assembly) file =
+    isKept
+        (Path.Combine("tests", "Pmem.Tests", "Api", file))
+        (assembly.GeneratePublicApi(options).ReplaceLineEndings "\n")
 
 let private isFSharpModule (candidate: Type) =
     candidate.GetCustomAttributes<CompilationMappingAttribute>()
@@ -147,6 +148,9 @@ let tests =
                     Expect.equal report.Verdict CrashVerdict.Inconsistent "the bug is found"
                     Expect.stringContains (string report) "Snippets.cs" "and where")
 
+            Sources.needing "the picture of a crash is what the README's program draws" (fun () ->
+                isKept (Path.Combine("docs", "crash.svg")) (Readme.Snippets.Crash().ToSvg()))
+
             Sources.needing "the README is under 300 lines and names the two commands" (fun () ->
                 let readme = Sources.linesOf "README.md"
                 Expect.isLessThan readme.Length 300 "lines"
@@ -165,6 +169,9 @@ let tests =
                         "docs", "architecture.md"
                         "docs", "testing.md"
                         "docs", "properties.md"
+                        "docs", "observing.md"
+                        "docs", "tool.md"
+                        "docs", "traces.md"
                     ] do
                     let document = Path.Combine(folder, name)
 

@@ -3,7 +3,7 @@
 about="ADR: ext4, XFS and device DAX; ext4 without DAX, tmpfs and virtio-pmem beside them"
 
 host() {
-  seconds=500
+  seconds=560
   nvdimm ext4 257M
   nvdimm device 129M
   nvdimm xfs 513M
@@ -24,6 +24,11 @@ setup() {
 guest_main() {
   setup
   expect "the persistence domain" memory_controller "$(domain ext4)"
+  info "the machine" -- '"writeBack": "CLWB"' '"persistenceDomain": "memory_controller"' '"mode": "dax"' '"mode": "memory"' \
+    "\"path\": \"$(character device)\"" '"point": "/mnt/xfs"' '"hasAutoFlush": false'
+  info "a DAX file system" /mnt/ext4 -- '"kind": "DAX file"' '"isPmem": true' '"granularity": "cache line"' 'persist = CLWB + SFENCE'
+  info "a DAX device" "$(character device)" -- '"kind": "DAX device"' '"isPmem": true' '"granularity": "cache line"'
+  info "a file system without DAX" /mnt/plain -- '"isPmem": false' '"granularity": "page"' "mount -o dax $(block plain) /mnt/plain"
   dax=cacheline:/mnt/ext4,cacheline:/mnt/xfs,cacheline:$(character device)
   others=page:/mnt/plain,page:/mnt/tmpfs,page:/mnt/virtio
   # What is pure, or has its counterpart in dax, is as right on any machine.

@@ -24,6 +24,19 @@ refused() {
   if "$@"; then failed "$what: '$*' was expected to fail"; else passed "$what"; fi
 }
 
+# info WHAT [PATH] -- PATTERN...: what `pmem info` says, in JSON, has each of these on a line of its own.
+info() {
+  what=$1 path=
+  shift
+  if [ "$1" != -- ]; then path=$1; shift; fi
+  shift
+  # shellcheck disable=SC2086
+  dotnet /tests/Pmem.Tool.dll info --json $path >/tmp/info.json || failed "info of $what ended with $?"
+  for pattern in "$@"; do
+    if grep -q "$pattern" /tmp/info.json; then passed "info of $what: $pattern"; else failed "info of $what has no '$pattern'"; fi
+  done
+}
+
 # suite WHAT DIRECTORY [NAME=VALUE...] [-- EXPECTO ARGUMENTS...]: the test assembly, with its files in the directory.
 suite() {
   what=$1 directory=$2 log=/tmp/suite.log
