@@ -9,7 +9,7 @@ using Spectre.Console;
 // --quick             two tables within a minute
 // --full [DIRECTORY]  all sizes and rivals; renews the table in DIRECTORY/benchmarks.md, and benchmarks.svg
 // --files [ROUNDS]    ordinary files on a disk, in seconds; --quick has it too, with few rounds
-// --crash             what crash checks cost, at N and at 2N
+// --crash [THREADS]   what crash checks cost, at N and at 2N
 // --meter             what it costs to be watched, and not to be
 // --linear            what may grow with n log n at most, on n things and on 2n
 // anything else       BenchmarkDotNet's own arguments, as in --filter '*Copy*'
@@ -31,7 +31,10 @@ switch (args)
         RunFiles(int.Parse(rounds, CultureInfo.InvariantCulture), eachWrites: 100);
         break;
     case ["--crash"]:
-        CrashContests.Run();
+        CrashContests.Run(threads: 1);
+        break;
+    case ["--crash", var threads]:
+        CrashContests.Run(int.Parse(threads, CultureInfo.InvariantCulture));
         break;
     case ["--meter"]:
         MeterContests.Run();

@@ -48,6 +48,7 @@ let private tests =
         CrashExplorationTests.tests
         CrashOracleTests.tests
         CrashGuardTests.tests
+        CrashThreadTests.tests
         CrashDepthTests.tests
         CrashStructureTests.tests
         PersistLintTests.tests

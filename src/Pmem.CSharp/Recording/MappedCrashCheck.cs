@@ -35,17 +35,24 @@ public static class MappedCrashCheck
         ArgumentNullException.ThrowIfNull(workload);
         ArgumentNullException.ThrowIfNull(recovery);
         using var stored = new RecordingMapping(image.Length, options.Model);
-        using var left = new RecordingMapping(image.Length, options.Model);
-        return CrashCheck.Run(
-            options,
-            image,
-            recorded => stored.Run(recorded, hasSources: true, workload),
-            crashed =>
-            {
-                bool isRight = false;
-                left.Run(crashed, hasSources: false, map => isRight = recovery(map, crashed.Acknowledged));
-                return isRight;
-            });
+        using var left = new ThreadLocal<RecordingMapping>(() => new RecordingMapping(image.Length, options.Model), trackAllValues: true);
+        try
+        {
+            return CrashCheck.Run(
+                options,
+                image,
+                recorded => stored.Run(recorded, hasSources: true, workload),
+                crashed =>
+                {
+                    bool isRight = false;
+                    left.Value!.Run(crashed, hasSources: false, map => isRight = recovery(map, crashed.Acknowledged));
+                    return isRight;
+                });
+        }
+        finally
+        {
+            foreach (RecordingMapping each in left.Values) each.Dispose();
+        }
     }
 
     /// <summary>The trace of a workload, to be saved, linted or drawn.</summary>

@@ -59,6 +59,7 @@ type internal CrashSettings =
         Strategy: CrashStrategy
         RecoveryCrashes: int
         AccessBound: int64
+        Threads: int
         Progress: Action<CrashProgress>
         Cancellation: CancellationToken
     }
@@ -74,6 +75,7 @@ type CrashCheckOptions internal (settings: CrashSettings) =
                 Strategy = CrashStrategy.Exhaustive
                 RecoveryCrashes = 1
                 AccessBound = 1_000_000L
+                Threads = 1
                 Progress = Action<CrashProgress>(ignore)
                 Cancellation = CancellationToken.None
             }
@@ -104,6 +106,9 @@ type CrashCheckOptions internal (settings: CrashSettings) =
 
     /// The most accesses of one recovery run, flushes, drains and promises included; what goes on is rejected.
     member _.AccessBound = settings.AccessBound
+
+    /// The threads that recovery is run on, at once.
+    member _.Threads = settings.Threads
 
     /// Called with the progress after each crash point, on the caller's thread.
     member _.Progress = settings.Progress
@@ -145,6 +150,15 @@ type CrashCheckOptions internal (settings: CrashSettings) =
     member _.WithAccessBound(accesses: int64) =
         atLeast 1L (nameof accesses) accesses "The bound is at least one access."
         CrashCheckOptions { settings with AccessBound = accesses }
+
+    /// <summary>With recovery run on this many threads at once, each time on memory of its own. The report is the same for
+    /// any number of threads.</summary>
+    /// <remarks>One unless this is set: only whoever wrote a recovery knows that its runs share nothing that they change, as a
+    /// buffer or a counter outside of it would be. The workload is run on the caller's thread.</remarks>
+    /// <exception cref="T:System.ArgumentOutOfRangeException">It is less than 1.</exception>
+    member _.WithThreads(threads: int) =
+        atLeast 1L (nameof threads) (int64 threads) "Recovery is run on at least one thread."
+        CrashCheckOptions { settings with Threads = threads }
 
     /// With a callback after each crash point.
     member _.WithProgress(progress: Action<CrashProgress>) =

@@ -24,6 +24,22 @@ type internal Searched =
         Undone: HashSet<int>
     }
 
+/// The work at one crash point, which counts for itself.
+[<Sealed>]
+type internal PointSearch(runner: Runner, explorer: Explorer) =
+    let mutable counted = 0L
+    member _.Explorer = explorer
+    member _.Assumed = runner.Assumed
+
+    /// The runs since the last call.
+    member _.TakeRuns() =
+        let runs = runner.Runs - counted
+        counted <- runner.Runs
+        runs
+
+    member _.Advance(situation, level, share) =
+        explorer.Advance(situation, level, runner.Runs + share)
+
 /// Visits the crash points of a trace.
 [<Sealed>]
 type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
@@ -31,34 +47,31 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
     let promises = Situation.promises events
     let model = subject.Rules
 
-    /// Three more runs: a recovery that rolls dice is caught with one chance in eight left.
-    let runner = Runner(subject, 3)
+    /// Random samples are spread over all points; elsewhere a point that the next one covers waits for that.
+    let covered =
+        let covered = CrashPoints.covered model events
 
-    /// What is not done, by the ordinal of the crash point.
-    let unfinished = Dictionary<int, Explorer>()
+        if options.Strategy.IsExhaustive then
+            covered
+        else
+            Array.map (fun _ -> false) covered
 
+    let count = covered.Length
+    let budget = options.BudgetFor count
+
+    /// What was begun and is not done.
+    let points: PointSearch voption[] = Array.create count ValueNone
+    let isDone: bool[] = Array.zeroCreate count
+    let isVisited: bool[] = Array.zeroCreate count
+    let assumed = SortedSet<string>()
     let mutable finding = ValueNone
+    let mutable runs = 0L
     let mutable visited = 0
-
-    let points =
-        let mutable count = 0
-
-        CrashPoints.walk model null events (fun _ ->
-            count <- count + 1
-            true)
-
-        count
-
-    let budget = options.BudgetFor points
 
     let seedOf ordinal =
         match options.Strategy with
         | CrashStrategy.Exhaustive -> ValueNone
         | CrashStrategy.Sampled seed -> ValueSome(int64 (SplitMix.of2 (uint64 seed) (uint64 ordinal)))
-
-    /// An equal share of the budget for each point that is left, and at least one run.
-    let limit left =
-        min budget (runner.Runs + max 1L ((budget - runner.Runs) / int64 left))
 
     let situationAt durable crash =
         {
@@ -68,69 +81,127 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
             Acknowledged = Promises.first crash.Promised promises
         }
 
-    let visit ordinal durable crash level left =
-        let explorer =
-            match unfinished.TryGetValue ordinal with
-            | true, explorer -> explorer
-            | _ -> Explorer(runner, options.RecoveryCrashes, seedOf ordinal)
+    let visit ordinal =
+        if not isVisited[ordinal] then
+            isVisited[ordinal] <- true
+            visited <- visited + 1
 
-        visited <- max visited (ordinal + 1)
-        unfinished[ordinal] <- explorer
+    /// What a point came to is added to what is known: for each point in turn, whichever thread it was searched on.
+    let take ordinal outcome =
+        let point = points[ordinal].Value
+        runs <- runs + point.TakeRuns()
+        assumed.UnionWith point.Assumed
+        visit ordinal
 
-        match explorer.Advance(situationAt durable crash, level, limit left) with
-        | Outcome.Rejected found -> finding <- ValueSome found
+        match outcome with
+        | ValueSome(Outcome.Rejected found) -> finding <- ValueSome found
         | _ ->
-            if explorer.IsDone then
-                unfinished.Remove ordinal |> ignore
+            if point.Explorer.IsDone then
+                points[ordinal] <- ValueNone
+                isDone[ordinal] <- true
 
-        options.Progress.Invoke
-            {
-                RecoveryRuns = runner.Runs
-                CrashPointsDone = ordinal + 1
-                CrashPoints = points
-            }
+    let begin' (working: Subject) ordinal =
+        if points[ordinal].IsNone then
+            // The first run is repeated three times: a recovery that rolls dice is caught with one chance in eight left.
+            let runner = Runner(working, 3, (ordinal = 0))
+            points[ordinal] <- ValueSome(PointSearch(runner, Explorer(runner, options.RecoveryCrashes, seedOf ordinal)))
 
-    let isBelow level ordinal =
-        ordinal >= visited
-        || (match unfinished.TryGetValue ordinal with
-            | true, explorer -> explorer.Level < level
-            | _ -> false)
+        points[ordinal].Value
 
-    /// Calls with each crash point from an image that holds what is durable there; goes on while that returns true.
-    let walk (visit: int -> byte[] -> Crash -> bool) =
+    /// Searches the points that it is given, one after the other, each up to its share of runs.
+    let newWorker working level share (due: int[]) () =
         let durable = Array.copy subject.Image
-        let mutable ordinal = -1
+        let walk = CrashWalk(model, durable, events)
+        let at = ref -1
 
-        CrashPoints.walk model durable events (fun crash ->
-            ordinal <- ordinal + 1
-            visit ordinal durable crash)
+        fun job ->
+            while at.Value < due[job] do
+                walk.MoveNext() |> ignore
+                at.Value <- at.Value + 1
 
-    /// One pass over the points that have not reached a level.
-    let pass level =
-        let mutable left =
-            points - visited
-            + (unfinished.Values
-               |> Seq.filter (fun explorer -> explorer.Level < level)
-               |> Seq.length)
+            (begin' working due[job]).Advance(situationAt durable walk.Current, level, share)
 
-        walk (fun ordinal durable crash ->
-            if isBelow level ordinal then
-                visit ordinal durable crash level left
-                left <- left - 1
+    let progress () =
+        options.Progress.Invoke { RecoveryRuns = runs; CrashPointsDone = visited; CrashPoints = count }
 
-            finding.IsNone && runner.Runs < budget)
+    let levelOf ordinal =
+        if isDone[ordinal] then
+            Level.All
+        else
+            match points[ordinal] with
+            | ValueSome point when isVisited[ordinal] -> point.Explorer.Level
+            | _ -> enum<Level> -1
+
+    /// A point that is covered by one that is done is done.
+    let settleCovered () =
+        for ordinal in 0 .. count - 1 do
+            if covered[ordinal] && not isVisited[ordinal] && isDone[ordinal + 1] then
+                isDone[ordinal] <- true
+                visit ordinal
+                progress ()
+
+    /// The points that have not reached a level, as many as there are runs left for.
+    let dueFor level =
+        [|
+            for ordinal in 0 .. count - 1 do
+                if levelOf ordinal < level && (not covered[ordinal] || isVisited[ordinal + 1]) then
+                    ordinal
+        |]
+        |> Array.truncate (int (min (budget - runs) (int64 count)))
+
+    /// One pass over the points that are due. The shares are known before it: so it comes to the same on any threads.
+    let pass (working: Subject) level (stop: unit -> unit) =
+        let due = dueFor level
+        let share = max 1L ((budget - runs) / int64 due.Length)
+        let next = ref 0
+
+        let crew =
+            Crew<Outcome>(due.Length, newWorker working level share due, (fun outcome -> outcome.IsRejected))
+
+        let takeNext job (outcome: Outcome) =
+            // Other threads may be ahead.
+            if not outcome.IsRejected then
+                options.Cancellation.ThrowIfCancellationRequested()
+
+            take due[job] (ValueSome outcome)
+            next.Value <- job + 1
+            progress ()
+            finding.IsNone
+
+        try
+            crew.Run(options.Threads, takeNext, stop)
+        with _ ->
+            // What it had come to when it was cancelled counts.
+            if next.Value < due.Length && points[due[next.Value]].IsSome then
+                take due[next.Value] ValueNone
+
+            reraise ()
+
+        settleCovered ()
 
     let goesOn level =
         finding.IsNone
-        && runner.Runs < budget
-        && (visited < points
-            || Seq.exists (fun (explorer: Explorer) -> explorer.Level < level) unfinished.Values)
+        && runs < budget
+        && Seq.exists (fun ordinal -> levelOf ordinal < level) (seq { 0 .. count - 1 })
+
+    /// What was visited and is not done.
+    let unfinished () =
+        [|
+            for ordinal in 0 .. count - 1 do
+                match points[ordinal] with
+                | ValueSome point when isVisited[ordinal] -> struct (ordinal, point.Explorer)
+                | _ -> ()
+        |]
+
+    let least (measure: Explorer -> 'T) most =
+        unfinished ()
+        |> Array.fold (fun least (struct (_, explorer)) -> min least (measure explorer)) most
 
     let mostParts () =
-        if visited < points then
+        if visited < count then
             -1
         else
-            match Seq.fold (fun least (explorer: Explorer) -> min least explorer.Level) Level.All unfinished.Values with
+            match least (fun explorer -> explorer.Level) Level.All with
             | Level.All
             | Level.PairsOfWords -> 2
             | Level.PairsOfParts
@@ -139,10 +210,10 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
             | _ -> 0
 
     let strength () =
-        if visited < points || unfinished.Count = 0 then
+        if visited < count || (unfinished ()).Length = 0 then
             0
         else
-            Seq.fold (fun least (explorer: Explorer) -> min least explorer.Strength) Int32.MaxValue unfinished.Values
+            least (fun explorer -> explorer.Strength) Int32.MaxValue
 
     let storeBehind (crash: Crash) (atoms: HashSet<int64>) =
         let pieces =
@@ -164,7 +235,8 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
 
     /// Looks at the durable path once more, for the read that chose the most.
     let explosionAt durable crash =
-        let run = Explorer(Runner(calm, 1), 0, ValueNone).Tell(situationAt durable crash)
+        let run =
+            Explorer(Runner(calm, 1, true), 0, ValueNone).Tell(situationAt durable crash)
 
         let chosen (access: Access) =
             run.Taken
@@ -188,21 +260,28 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
 
     /// The crash with the most left to try.
     let explosion () =
-        let mutable found = ValueNone
+        let open' = unfinished ()
 
-        if unfinished.Count > 0 && finding.IsNone then
-            let worst =
-                unfinished |> Seq.minBy (fun pair -> struct (int pair.Value.Level, pair.Key))
+        if open'.Length = 0 || finding.IsSome then
+            ValueNone
+        else
+            let struct (worst, _) =
+                open'
+                |> Array.minBy (fun struct (ordinal, explorer) -> struct (int explorer.Level, ordinal))
 
-            walk (fun ordinal durable crash ->
-                if ordinal = worst.Key then
-                    found <- explosionAt durable crash
+            let durable = Array.copy subject.Image
+            let walk = CrashWalk(model, durable, events)
 
-                ordinal < worst.Key)
+            for _ in 0..worst do
+                walk.MoveNext() |> ignore
 
-        found
+            explosionAt durable walk.Current
 
     member _.Run() =
+        use stop = CancellationTokenSource.CreateLinkedTokenSource options.Cancellation
+
+        let working = { subject with Options = options.WithCancellation stop.Token }
+
         for level in
             [
                 Level.Few
@@ -214,7 +293,7 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
                 Level.All
             ] do
             while goesOn level do
-                pass level
+                pass working level stop.Cancel
 
     member _.Finding = finding
 
@@ -222,12 +301,12 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
     member _.Result =
         {
             Finding = finding
-            IsComplete = unfinished.Count = 0 && visited = points
-            Runs = runner.Runs
-            Points = if finding.IsSome then visited else points
+            IsComplete = Array.forall id isDone
+            Runs = runs
+            Points = if finding.IsSome then visited else count
             MostParts = mostParts ()
             Strength = strength ()
-            Assumed = Seq.toArray runner.Assumed
+            Assumed = Seq.toArray assumed
             Explosion = explosion ()
-            Undone = HashSet<int> unfinished.Keys
+            Undone = HashSet<int>(Seq.filter (fun ordinal -> not isDone[ordinal]) (seq { 0 .. count - 1 }))
         }

@@ -15,7 +15,7 @@ type internal CrashShrink(subject: Subject, events: RecordedEvent[]) =
     let mostAccesses = 20_000_000L
     let mostRunsOfOne = 500L
 
-    let runner = Runner(subject, 1)
+    let runner = Runner(subject, 1, true)
     let rules = subject.Rules
 
     let kind failure =

@@ -1,6 +1,7 @@
 namespace Pmem
 
 open System
+open System.Buffers.Binary
 open System.Collections.Generic
 
 module internal Promises =
@@ -123,6 +124,10 @@ type internal CrashedBacking
         else
             (own.Value &&& ~~~missing) ||| source.ReadAtom(atom, missing, choices)
 
+    /// Copies what is known without a choice; false where it is not that simple.
+    member _.TryCopy(offset: int64, destination: Span<byte>) =
+        written.Count = 0 && source.TryCopy(offset, destination)
+
     /// Reads from memory as this recovery has changed it.
     member _.ReadFrom(source: Source, choices: Choices, offset: int64, destination: Span<byte>) =
         if not (written.Count = 0 && source.TryCopy(offset, destination)) then
@@ -139,8 +144,11 @@ type internal CrashedBacking
                         (Atoms.maskOf first (first + count))
                         choices
 
-                for i in 0 .. count - 1 do
-                    destination[at + i] <- byte (value >>> (8 * (first + i)))
+                if count = int Atom.SizeBytes then
+                    BinaryPrimitives.WriteUInt64LittleEndian(destination.Slice at, value)
+                else
+                    for i in 0 .. count - 1 do
+                        destination[at + i] <- byte (value >>> (8 * (first + i)))
 
                 at <- at + count
 

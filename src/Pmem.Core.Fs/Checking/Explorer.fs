@@ -5,7 +5,7 @@ open System.Collections.Generic
 
 /// Counts the runs of a search, and makes them.
 [<Sealed>]
-type internal Runner(subject: Subject, repeats: int) =
+type internal Runner(subject: Subject, repeats: int, repeatsFirst: bool) =
     let mutable runs = 0L
     let mutable accesses = 0L
     let assumed = SortedSet<string>()
@@ -41,13 +41,13 @@ type internal Runner(subject: Subject, repeats: int) =
     /// What was taken for granted about blocks that are read with their validators.
     member _.Assumed: SortedSet<string> = assumed
 
-    /// A recovery run. Runs that repeat the first path, and each rejected one, to see whether recovery is deterministic, are
+    /// A recovery run. Runs that repeat the first path, where that is asked for, and each rejected one, to see whether recovery is deterministic, are
     /// not counted. The last of them keeps its accesses.
     member _.Run(situation, path: ChoicePath, readBlock) =
         let struct (run, layers) = once situation path readBlock false
         runs <- runs + 1L
 
-        if runs = 1L || run.Failure.IsSome then
+        if (runs = 1L && repeatsFirst) || run.Failure.IsSome then
             let mutable last = struct (run, layers)
             let again = { path with Given = run.Taken }
 
@@ -92,7 +92,7 @@ type internal Explorer(runner: Runner, crashesLeft: int, seed: int64 voption) as
         | ValueNone -> (Exploration.steps this).GetEnumerator()
 
     /// A block that is read with its validator: which of its states is a choice like that of a word.
-    let readBlock (layers: LazyLayer list) (backing: CrashedBacking) offset (destination: Memory<byte>) isValid =
+    let chooseBlock (layers: LazyLayer list) (backing: CrashedBacking) offset (destination: Memory<byte>) isValid =
         let block = CrashedBlock(offset, destination.Length, isValid)
         let known = { situation with Narrowings = backing.Log.ToArray() }
 
@@ -129,6 +129,12 @@ type internal Explorer(runner: Runner, crashesLeft: int, seed: int64 voption) as
             (List.item narrowing.Depth layers).Settle narrowing
 
         block.Take(backing, path, destination)
+
+    let readBlock layers (backing: CrashedBacking) offset (destination: Memory<byte>) (isValid: BlockValidator) =
+        if backing.TryCopy(offset, destination.Span) then
+            isValid.Invoke(Span.op_Implicit destination.Span)
+        else
+            chooseBlock layers backing offset destination isValid
 
     /// What tells the crashes of one recovery run, and of others after the same crash, apart.
     let keyOf (run: RecoveryRun) (crash: Crash) =

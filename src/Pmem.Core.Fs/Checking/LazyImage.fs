@@ -69,7 +69,11 @@ type internal LazyLayer(depth: int, durability: Durability, lower: Source, log: 
     let units = Dictionary<int64, UnitState>()
     let keepsOrder = durability.Rules.KeepsOrder
 
-    let stateOf unit : UnitState | null =
+    /// The unit that was read last, as a block is read line by line.
+    let mutable lastUnit = -1L
+    let mutable lastState: UnitState | null = null
+
+    let findState unit : UnitState | null =
         match units.TryGetValue unit with
         | true, state -> state
         | _ ->
@@ -79,6 +83,13 @@ type internal LazyLayer(depth: int, durability: Durability, lower: Source, log: 
                 let state = UnitState(view, keepsOrder)
                 units[unit] <- state
                 state
+
+    let stateOf unit : UnitState | null =
+        if unit <> lastUnit then
+            lastState <- findState unit
+            lastUnit <- unit
+
+        lastState
 
     let narrow unit (state: UnitState) index isIn =
         if isIn then state.Include index else state.Exclude index

@@ -22,7 +22,7 @@ type internal Story(subject: Subject, finding: Finding) =
 
                 let crashes = List.truncate (depth + 1) finding.Situation.Crashes
 
-                Explorer(Runner(subject, 1), 0, ValueNone).Tell
+                Explorer(Runner(subject, 1, true), 0, ValueNone).Tell
                     { finding.Situation with
                         Crashes = crashes
                         Narrowings = narrowings

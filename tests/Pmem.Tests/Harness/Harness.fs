@@ -24,11 +24,12 @@ let isCi = variable "PMEM_TESTS_REQUIRE_ALL" = Some "1"
 /// On a machine that is emulated, and so fifty times slower, the properties are tried on few cases.
 let private isEmulated = variable "PMEM_TESTS_EMULATED" = Some "1"
 
-/// The number of cases: the first on a developer's machine, the second in CI.
+/// The number of cases: the first on a developer's machine, the second in CI; PMEM_TESTS_CASES says another.
 let cases atHome inCi =
-    if isEmulated then min 20 atHome
-    elif isCi then inCi
-    else atHome
+    match variable "PMEM_TESTS_CASES" with
+    | Some count -> int count
+    | None when isEmulated -> min 20 atHome
+    | None -> if isCi then inCi else atHome
 
 /// PMEM_TESTS_ONLY names the lists to run, as in "mapping,power_cut". A name that there is not is an error.
 let chosen (lists: Test list) =
