@@ -24,7 +24,7 @@ internal static class PmemMeter
     private static long s_syncs, s_syncTicks;
 
     private static readonly Histogram<double> Persists = Source.CreateHistogram<double>(
-        "pmem.persist.duration", "s", "How long persists and drains with page granularity took, as their callers saw it.");
+        "pmem.persist.duration", "us", "How long persists and drains with page granularity took, as their callers saw it.");
 
     private static readonly ObservableCounter<long> Syncs = Source.CreateObservableCounter(
         "pmem.syncs", () => Volatile.Read(ref s_syncs), "{sync}", "Calls of msync; one serves all persists that wait.");
@@ -54,7 +54,7 @@ internal static class PmemMeter
     public static void EndPersist(long began)
     {
         if (began == 0) return;
-        try { Persists.Record(Stopwatch.GetElapsedTime(began).TotalSeconds); }
+        try { Persists.Record(Stopwatch.GetElapsedTime(began).TotalMicroseconds); }
         catch (Exception)
         {
             // What was persisted is durable, whatever a listener thinks of it.

@@ -56,6 +56,17 @@ let private isPinned (assembly: Assembly) file =
         (Path.Combine("tests", "Pmem.Tests", "Api", file))
         (assembly.GeneratePublicApi(options).ReplaceLineEndings "\n")
 
+/// The ratio of a row of the table of docs/benchmarks.md, by its first three cells; or of README.md, by two.
+let private ratioIn document (row: string list) =
+    Sources.linesOf document
+    |> Array.pick (fun line ->
+        let cells = [ for cell in line.Split('|') -> cell.Trim() ]
+
+        match document, cells with
+        | "README.md", _ :: what :: rival :: ratio :: _ when [ what; rival ] = row -> Some(float ratio)
+        | _, _ :: what :: rival :: size :: _ :: _ :: ratio :: _ when [ what; rival; size ] = row -> Some(float ratio)
+        | _ -> None)
+
 let private isFSharpModule (candidate: Type) =
     candidate.GetCustomAttributes<CompilationMappingAttribute>()
     |> Seq.exists (fun mapping ->
@@ -150,6 +161,18 @@ let tests =
 
             Sources.needing "the picture of a crash is what the README's program draws" (fun () ->
                 isKept (Path.Combine("docs", "crash.svg")) (Readme.Snippets.Crash().ToSvg()))
+
+            Sources.needing "the ratios of the README are those that were measured" (fun () ->
+                for told, measured in
+                    [
+                        [ "store 8 bytes, persist"; "libpmem" ], [ "persist"; "libpmem"; "8 B" ]
+                        [ "durable write of 64 bytes"; "libpmem" ], [ "write"; "libpmem"; "64 B" ]
+                        [ "a prepared plan of 16 ranges"; "a persist of each" ],
+                        [ "plan, prepared"; "persist each"; "16 ranges" ]
+                    ] do
+                    let told, measured = ratioIn "README.md" told, ratioIn "docs/benchmarks.md" measured
+
+                    Expect.isLessThan (abs (told / measured - 1.0)) 0.15 $"README.md: {told}, measured: {measured}")
 
             Sources.needing "the README is under 300 lines and names the two commands" (fun () ->
                 let readme = Sources.linesOf "README.md"
