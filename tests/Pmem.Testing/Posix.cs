@@ -26,6 +26,13 @@ public static partial class Posix
         if (munmap(address, length) != 0) throw new IOException(Marshal.GetLastPInvokeErrorMessage());
     }
 
+    /// <summary>Ctrl-C, as a terminal gives it to a process group.</summary>
+    public static void Interrupt(int processGroup)
+    {
+        const int interrupt = 2;
+        if (kill(-processGroup, interrupt) != 0) throw new IOException(Marshal.GetLastPInvokeErrorMessage());
+    }
+
     /// <summary>One write(2), to be seen in a trace of system calls.</summary>
     public static void Mark(string text)
     {
@@ -98,6 +105,9 @@ public static partial class Posix
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int mkfifo(string path, uint mode);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int kill(int processOrGroup, int signal);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int munmap(nint address, nuint length);

@@ -7,6 +7,7 @@ open System.Collections.Generic
 open System.Diagnostics.Metrics
 open System.IO
 open Expecto
+open Microsoft.FSharp.NativeInterop
 open Pmem
 open Pmem.Testing
 
@@ -118,6 +119,27 @@ let private persists () =
         Expect.equal (numberOf "pmem.persist.duration" "" nothing) 1.0 "a drain of nothing"
         Expect.equal (numberOf "pmem.syncs" "" nothing) 0.0 "has nothing to sync")
 
+/// What is mapped and synced through the functions of libpmem is counted too.
+let private libpmem () =
+    Harness.inDirectory (fun directory ->
+        let path = Path.Combine(directory, "f")
+
+        let changed =
+            changes (fun () ->
+                let mutable length = 0un
+                let mutable isPmem = false
+
+                let address =
+                    LibPmem.MapFile(path, 4096un, PmemFileModes.Create, 0o600, &length, &isPmem)
+                    |> NativePtr.toVoidPtr
+
+                Expect.equal (LibPmem.Msync(address, 4096un)) 0 "msync"
+                Expect.equal (LibPmem.Unmap(NativePtr.ofVoidPtr address, 4096un)) 0 "unmap")
+
+        Expect.equal (numberOf "pmem.syncs" "" changed) 1.0 "one sync"
+        Expect.equal (numberOf "pmem.persist.duration" "" changed) 0.0 "no persist"
+        Expect.isFalse (Map.containsKey ("pmem.mappings", "page") changed) "mapped and unmapped")
+
 /// Persists of persistent memory are not timed, so that they cost what they cost.
 let private lines () =
     let struct (map, _) =
@@ -212,6 +234,7 @@ let tests =
         [
             testCase "mappings and their bytes" mappings
             testCase "persists and syncs of pages, and their time" persists
+            testCase "libpmem's functions" libpmem
             testCase "persists of persistent memory are not timed" lines
             testCase "refusals, by reason" refusals
             testCase "an error of the storage is counted once" errors

@@ -7,7 +7,7 @@ open System.IO
 open System.Threading
 open Expecto
 open FsCheck.FSharp
-open Pmem
+open Pmem.Testing
 open Pmem.Tests.ToolRun
 
 /// A word of a command line: what there is, what nearly is, and what is not.
@@ -139,8 +139,7 @@ let private interrupted (arguments: string list) (isReady: unit -> bool) =
         let output = tool.StandardOutput.ReadToEndAsync()
         Expect.isTrue (SpinWait.SpinUntil((fun () -> isReady () || tool.HasExited), 60_000)) "it is at work"
         Expect.isFalse tool.HasExited $"it works: {error}{output}"
-        use kill = Process.Start("kill", [ "-INT"; "--"; $"-{tool.Id}" ])
-        kill.WaitForExit()
+        Posix.Interrupt tool.Id
         Expect.isTrue (tool.WaitForExit 60_000) "it ends"
         Expect.equal tool.ExitCode 130 $"{output.Result}{error.Result}"
         Expect.stringContains error.Result "Cancelled" "and says why"
