@@ -86,7 +86,11 @@ internal static class CheckCommand
             // What the program does to its image is not seen, and so cannot be crashed.
             .WithRecoveryCrashes(0);
         CrashReport report = Waiting.For(
-            screen, "running the program", () => CrashCheck.RunTrace(options, image, trace.Events, checker.IsConsistent));
+            screen, "running the program", reached => CrashCheck.RunTrace(options, image, trace.Events, (CrashedMemory memory) =>
+            {
+                reached($"{checker.Runs} distinct images");
+                return checker.IsConsistent(memory);
+            }));
         if (checker.Failure is Exception failure) ExceptionDispatchInfo.Throw(failure);
         return report;
     }
