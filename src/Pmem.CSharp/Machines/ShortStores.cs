@@ -44,13 +44,15 @@ internal readonly unsafe struct ShortStores
     public bool Takes(long offset, long length) => (ulong)length < _belowBytes && (((ulong)offset | (ulong)length) & LineMask) != 0 && length != 0;
 
     /// <summary>
-    /// Asks for the line of a destination that is about to be written: a line that was written back is no longer in the cache, and
-    /// what comes between this and the store then takes no time. The address need not be mapped.
+    /// Asks for the first and the last line of a destination that is about to be written: they come while the caller does what is
+    /// to be done before the store. The address need not be mapped.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Expect(byte* to)
+    public static void Expect(byte* to, long length)
     {
-        if (Sse.IsSupported) Sse.Prefetch0(to);
+        if (!Sse.IsSupported) return;
+        Sse.Prefetch0(to);
+        Sse.Prefetch0(to + length - 1);
     }
 
     // SAFETY (both): the caller has checked that the destination, and the source, lie in memory that stays where it is during the

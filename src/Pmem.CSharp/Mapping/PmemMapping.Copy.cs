@@ -129,7 +129,7 @@ public sealed unsafe partial class PmemMapping
     private InFlight EnterToStore(long offset, long length)
     {
         CheckRange(offset, length);
-        ShortStores.Expect((byte*)_address + offset);
+        ShortStores.Expect((byte*)_address + offset, length);
         return Enter();
     }
 

@@ -24,7 +24,9 @@ let private slots () =
 /// The listing of one method, from its head on.
 let private methodOf (name: string) (listings: string) =
     listings.Split "; Assembly listing for method "
-    |> Array.filter (fun listing -> listing.Contains($":{name}(", StringComparison.Ordinal) && listing.IndexOf($":{name}(", StringComparison.Ordinal) < listing.IndexOf '\n')
+    |> Array.filter (fun listing ->
+        listing.Contains($":{name}(", StringComparison.Ordinal)
+        && listing.IndexOf($":{name}(", StringComparison.Ordinal) < listing.IndexOf '\n')
     |> Array.tryLast
 
 let private matches pattern (text: string) = Regex.Matches(text, pattern).Count
@@ -51,11 +53,27 @@ let private storesPastTheCache () =
             match methodOf name text with
             | None -> failtest $"no listing of {name}: {text.Length} characters"
             | Some listing ->
-                let vector = if VectorWidth.Widest = 512 then "zmm" elif VectorWidth.Widest = 256 then "ymm" else "xmm"
-                Expect.isGreaterThan (matches $@"v?movntdq\s+\w+ ptr \[.*\], {vector}\d" listing) 0 $"{name} stores past the cache"
-                Expect.equal (matches @"v?mov(ups|upd|dqu|dqa|aps|dqu8)\s+[xyz]mmword ptr \[r(?!bp|sp).*\], [xyz]mm" listing) 0 $"{name} stores nothing through it:\n{listing}"
+                let vector =
+                    if VectorWidth.Widest = 512 then "zmm"
+                    elif VectorWidth.Widest = 256 then "ymm"
+                    else "xmm"
+
+                Expect.isGreaterThan
+                    (matches $@"v?movntdq\s+\w+ ptr \[.*\], {vector}\d" listing)
+                    0
+                    $"{name} stores past the cache"
+
+                Expect.equal
+                    (matches @"v?mov(ups|upd|dqu|dqa|aps|dqu8)\s+[xyz]mmword ptr \[r(?!bp|sp).*\], [xyz]mm" listing)
+                    0
+                    $"{name} stores nothing through it:\n{listing}"
+
                 let last = listing.LastIndexOf("movntdq", StringComparison.Ordinal)
-                Expect.isTrue (name = "FillLines" || listing.IndexOf("sfence", last, StringComparison.Ordinal) > 0) $"{name} fences behind its last store:\n{listing}")
+
+                Expect.isTrue
+                    (name = "FillLines"
+                     || listing.IndexOf("sfence", last, StringComparison.Ordinal) > 0)
+                    $"{name} fences behind its last store:\n{listing}")
 
 let tests =
     testList

@@ -30,8 +30,20 @@ let private ending writeBack fence =
 
 let private copyWords bytes =
     match bytes with
-    | 8 -> [ "mov rax,[rsi]"; "mov rcx,[rsi+rdx-8]"; "mov [rdi],rax"; "mov [rdi+rdx-8],rcx" ]
-    | 4 -> [ "mov eax,[rsi]"; "mov ecx,[rsi+rdx-4]"; "mov [rdi],eax"; "mov [rdi+rdx-4],ecx" ]
+    | 8 ->
+        [
+            "mov rax,[rsi]"
+            "mov rcx,[rsi+rdx-8]"
+            "mov [rdi],rax"
+            "mov [rdi+rdx-8],rcx"
+        ]
+    | 4 ->
+        [
+            "mov eax,[rsi]"
+            "mov ecx,[rsi+rdx-4]"
+            "mov [rdi],eax"
+            "mov [rdi+rdx-4],ecx"
+        ]
     | 2 ->
         [
             "movzx eax,word [rsi]"
@@ -72,20 +84,23 @@ let private expected start words vectors ending =
     [ "endbr64" ]
     @ start
     @ [ "cmp rdx,10h"; "jae" ]
-    @ List.concat [ for bytes in [ 8; 4; 2 ] -> [ $"cmp rdx,{bytes}"; "jb" ] @ words bytes @ ending ]
+    @ List.concat
+        [
+            for bytes in [ 8; 4; 2 ] -> [ $"cmp rdx,{bytes}"; "jb" ] @ words bytes @ ending
+        ]
     @ words 1
     @ ending
-    @ List.concat [ for count in [ 2; 4; 8 ] -> [ $"cmp rdx,{count}0h"; "ja" ] @ vectors count @ ending ]
+    @ List.concat
+        [
+            for count in [ 2; 4; 8 ] -> [ $"cmp rdx,{count}0h"; "ja" ] @ vectors count @ ending
+        ]
     @ vectors 16
     @ ending
 
 let private pinned (kind, writeBack) (fence, fenceMnemonic) () =
     let ending = ending writeBack fenceMnemonic
 
-    Expect.equal
-        (listing (X64ShortStubs.Copy(kind, fence, 64)))
-        (expected [] copyWords copyVectors ending)
-        "copy"
+    Expect.equal (listing (X64ShortStubs.Copy(kind, fence, 64))) (expected [] copyWords copyVectors ending) "copy"
 
     Expect.equal
         (listing (X64ShortStubs.Fill(kind, fence, 64)))
@@ -101,7 +116,10 @@ let private machine kind =
 let private copies kind () =
     let short = machine kind
     use memory = new GuardedMemory(4096)
-    let pointer at = NativePtr.ofNativeInt<byte> (memory.Address + nativeint at)
+
+    let pointer at =
+        NativePtr.ofNativeInt<byte>(memory.Address + nativeint at)
+
     Random(3).NextBytes memory.Span
     let expected = memory.Span.ToArray()
 
@@ -132,12 +150,27 @@ let private taken () =
         Expect.isTrue (takes range) $"{range}"
 
     // Nothing, whole lines, and what goes past the cache; and what no range can be.
-    for range in [ 0L, 0L; 3L, 0L; 64L, 64L; 0L, 192L; 1L, 256L; 1L, 257L; 1L, -1L; 0L, Int64.MinValue ] do
+    for range in
+        [
+            0L, 0L
+            3L, 0L
+            64L, 64L
+            0L, 192L
+            1L, 256L
+            1L, 257L
+            1L, -1L
+            0L, Int64.MinValue
+        ] do
         Expect.isFalse (takes range) $"{range}"
 
     Expect.isFalse (ShortStores().For(plan PmemCopyOptions.None).Takes(0L, 8L)) "without code"
 
-    for flags in [ PmemCopyOptions.NoDrain; PmemCopyOptions.NoFlush; PmemCopyOptions.NonTemporal ] do
+    for flags in
+        [
+            PmemCopyOptions.NoDrain
+            PmemCopyOptions.NoFlush
+            PmemCopyOptions.NonTemporal
+        ] do
         Expect.isFalse (ShortStores(1n, 1n).For(plan flags).Takes(0L, 8L)) $"{flags}"
 
 let tests =
@@ -146,9 +179,15 @@ let tests =
         [
             for kind, writeBack in kinds do
                 for fence, mnemonic in [ Sfence, "sfence"; Mfence, "mfence" ] do
-                    testCase $"{writeBack} and {mnemonic}: exactly these instructions" (pinned (kind, writeBack) (fence, mnemonic))
+                    testCase
+                        $"{writeBack} and {mnemonic}: exactly these instructions"
+                        (pinned (kind, writeBack) (fence, mnemonic))
 
-                Harness.needing writeBack (fun () -> isThere kind) $"{writeBack}: every length, alignment and overlap" (copies kind)
+                Harness.needing
+                    writeBack
+                    (fun () -> isThere kind)
+                    $"{writeBack}: every length, alignment and overlap"
+                    (copies kind)
 
             testCase "which lengths they take is the plan's word" taken
         ]
