@@ -6,6 +6,8 @@ internal sealed unsafe class ThreadContests : IDisposable
     private const long PartBytes = 4L << 20;
     private const int MostThreads = 8;
 
+    private static readonly int[] s_counts = [1, 2, 4, MostThreads];
+
     private readonly PmemMapping _shared;
     private readonly PmemMapping[] _own;
     private readonly byte* _source;
@@ -21,7 +23,7 @@ internal sealed unsafe class ThreadContests : IDisposable
 
     public List<Contest> All() =>
     [
-        .. from threads in new[] { 1, 2, 4, MostThreads }
+        .. from threads in s_counts
            from isShared in new[] { true, false }
            from contest in new[] { Persist(threads, isShared), Write(threads, isShared) }
            select contest,
