@@ -12,7 +12,7 @@ internal sealed unsafe class Arena : IDisposable
     private const long WindowBytes = 256 << 10;
 
     private readonly void* _source;
-    private NativeLibPmemObj? _objectPool;
+    private readonly List<IDisposable> _owned = [];
 
     public Arena()
     {
@@ -27,10 +27,16 @@ internal sealed unsafe class Arena : IDisposable
     }
 
     /// <summary>A file of the same length on a disk.</summary>
-    public DiskFile OnDisk => field ??= new DiskFile(MaxBytes);
+    public DiskFile OnDisk => field ??= Own(new DiskFile(MaxBytes));
+
+    /// <summary>Threads, and a mapping for each.</summary>
+    public ThreadContests Threads => field ??= Own(new ThreadContests(this));
+
+    /// <summary>1 GiB, every page of it touched: more than any cache and any table of addresses holds.</summary>
+    public PmemMapping Large => field ??= MapLarge();
 
     /// <summary>A pool of libpmemobj beside the memory.</summary>
-    public NativeLibPmemObj ObjectPool => _objectPool ??= new NativeLibPmemObj(Where, 64 << 10);
+    public NativeLibPmemObj ObjectPool => field ??= Own(new NativeLibPmemObj(Where, 64 << 10));
 
     public PmemMapping Map { get; }
 
@@ -48,10 +54,23 @@ internal sealed unsafe class Arena : IDisposable
         return (uint)i % (ulong)slots is var slot ? (long)slot * stride : 0;
     }
 
+    private PmemMapping MapLarge()
+    {
+        PmemMapping map = Own(PmemMapping.CreateTemporary(Where, 1L << 30));
+        map.Fill(0, map.Length, 1);
+        return map;
+    }
+
+    /// <summary>Made when it is first asked for, and disposed with the arena.</summary>
+    private T Own<T>(T made) where T : IDisposable
+    {
+        _owned.Add(made);
+        return made;
+    }
+
     public void Dispose()
     {
-        OnDisk.Dispose();
-        _objectPool?.Dispose();
+        foreach (IDisposable owned in _owned) owned.Dispose();
         Map.Dispose();
         NativeMemory.AlignedFree(_source);
     }

@@ -11,11 +11,17 @@ namespace Pmem.Benchmarks;
 /// <param name="Limit">The ratio that ours must not exceed; null where there is none.</param>
 internal sealed record Contest(string Group, string Rival, long Size, Action<int> Ours, Action<int> Theirs, double? Limit)
 {
+    /// <summary>The limit beside both: the same with nothing but the instructions it needs; null where there is none.</summary>
+    public Action<int>? Bare { get; init; }
+
     /// <summary>How many bytes one turn writes; 0 where that says nothing.</summary>
     public long BytesPerTurn { get; init; }
 
     /// <summary>How many turns a round has; null for as many as fill its time.</summary>
     public int? Turns { get; init; }
+
+    /// <summary>How many threads do it at once; null where that is not what the contest is about.</summary>
+    public int? Threads { get; init; }
 
     /// <summary>Whether ours runs on more threads than the one that asks for it: then what all of them allocate counts.</summary>
     public bool IsThreaded { get; init; }
@@ -35,6 +41,9 @@ internal sealed record Contest(string Group, string Rival, long Size, Action<int
 internal sealed record Outcome(
     Contest Contest, double OursNanoseconds, double TheirsNanoseconds, double Ratio, double Low, double High, double AllocatedBytes)
 {
+    /// <summary>Median time of one turn of the limit beside them; null where there is none.</summary>
+    public double? BareNanoseconds { get; init; }
+
     public double GigabytesPerSecond => Contest.BytesPerTurn / OursNanoseconds;
 }
 
@@ -58,6 +67,7 @@ internal sealed class Rounds(int count, TimeSpan turn)
                 {
                     contest.Ours(turns);
                     contest.Theirs(turns);
+                    contest.Bare?.Invoke(turns);
                 }
             }
             Thread.Sleep(250);
@@ -67,7 +77,7 @@ internal sealed class Rounds(int count, TimeSpan turn)
     public Outcome Run(Contest contest)
     {
         int turns = TurnsOf(contest);
-        double[] ours = new double[count], theirs = new double[count], ratios = new double[count];
+        double[] ours = new double[count], theirs = new double[count], ratios = new double[count], bare = new double[count];
         long allocated = 0;
         for (int i = 0; i < count; i++)
         {
@@ -78,10 +88,12 @@ internal sealed class Rounds(int count, TimeSpan turn)
             allocated += contest.AllocatedBytes - before;
             if (i % 2 == 0) theirs[i] = Time(contest.Theirs, turns);
             ratios[i] = ours[i] / theirs[i];
+            if (contest.Bare is not null) bare[i] = Time(contest.Bare, turns);
         }
         return new Outcome(
             contest, Quantile(ours, 0.5), Quantile(theirs, 0.5), Quantile(ratios, 0.5), Quantile(ratios, 0.25), Quantile(ratios, 0.75),
-            (double)allocated / count / turns);
+            (double)allocated / count / turns)
+        { BareNanoseconds = contest.Bare is null ? null : Quantile(bare, 0.5) };
     }
 
     /// <summary>How many turns fill a round.</summary>

@@ -7,8 +7,11 @@ using Pmem.Benchmarks;
 using Spectre.Console;
 
 // --quick             two tables within a minute
-// --full [DIRECTORY]  all sizes and rivals; renews the table in DIRECTORY/benchmarks.md, and benchmarks.svg
-// --files [ROUNDS]    ordinary files on a disk, in seconds; --quick has it too, with few rounds
+// --full [DIRECTORY]     all sizes and rivals; renews its table in DIRECTORY/benchmarks.md, and benchmarks.svg
+// --packed [DIRECTORY]   packed records, random places, streams; renews its table and benchmarks-packed.svg
+// --threads [DIRECTORY]  one to eight threads; renews its table and benchmarks-threads.svg
+// --files [ROUNDS [DIRECTORY]]  ordinary files on a disk, in seconds; --quick has it too, with few rounds
+// --touch [PLACES]       the first touch of 1 GiB in each of these directories
 // --crash [THREADS]   what crash checks cost, at N and at 2N
 // --meter             what it costs to be watched, and not to be
 // --linear            what may grow with n log n at most, on n things and on 2n
@@ -19,16 +22,25 @@ switch (args)
 {
     case ["--quick"]:
         FileContests.RunApart("--files", "5");
-        Run(Suite.Quick, new Rounds(51, TimeSpan.FromMilliseconds(2)), directory: null);
+        Run(Suite.Quick, new Rounds(51, TimeSpan.FromMilliseconds(2)), directory: null, "quick");
         break;
     case ["--full", .. var rest]:
-        Run(Suite.Full, new Rounds(151, TimeSpan.FromMilliseconds(2)), rest.FirstOrDefault("."));
+        Run(Suite.Full, new Rounds(151, TimeSpan.FromMilliseconds(2)), rest.FirstOrDefault("."), "all");
+        break;
+    case ["--packed", .. var rest]:
+        Run(arena => [.. PackedContests.All(arena), .. PackedContests.Ways(arena)], new Rounds(401, TimeSpan.FromMilliseconds(0.25)), rest.FirstOrDefault(), "packed");
+        break;
+    case ["--threads", .. var rest]:
+        Run(arena => arena.Threads.All(), new Rounds(151, TimeSpan.FromMilliseconds(2)), rest.FirstOrDefault(), "threads");
+        break;
+    case ["--touch", .. var rest]:
+        AnsiConsole.Write(TouchContests.Run(rest is [] ? ["/dev/shm"] : rest));
         break;
     case ["--files"]:
-        RunFiles(rounds: 21, eachWrites: 1000);
+        RunFiles(rounds: 21, eachWrites: 1000, directory: null);
         break;
-    case ["--files", var rounds]:
-        RunFiles(int.Parse(rounds, CultureInfo.InvariantCulture), eachWrites: 100);
+    case ["--files", var rounds, .. var rest]:
+        RunFiles(int.Parse(rounds, CultureInfo.InvariantCulture), eachWrites: 100, rest.FirstOrDefault());
         break;
     case ["--crash"]:
         CrashContests.Run(threads: 1);
@@ -49,43 +61,29 @@ switch (args)
         break;
 }
 
-static void RunFiles(int rounds, int eachWrites)
+static void RunFiles(int rounds, int eachWrites, string? directory)
 {
-    if (FileArena.DirectoryOnDisk is not string directory)
+    if (FileArena.DirectoryOnDisk is not string disk)
     {
         Console.WriteLine("Ordinary files: left out, there is no directory on a disk; set TMPDIR to one.");
         return;
     }
-    using var arena = new FileArena(directory);
-    foreach (string line in FileContests.Conditions(arena)) Console.WriteLine(line);
-    List<Contest> contests = FileContests.All(arena, eachWrites);
-    Rounds.WarmUp(contests, passes: 1);
-    var inTurn = new Rounds(rounds, default);
-    AnsiConsole.Write(Report.Of(contests.Select(inTurn.Run), TableBorder.Rounded));
+    using var arena = new FileArena(disk);
+    Show(FileContests.Conditions(arena), FileContests.All(arena, eachWrites), new Rounds(rounds, default), warmUpPasses: 1, directory, "files");
 }
 
-static void Run(Func<Arena, List<Contest>> suite, Rounds rounds, string? directory)
+static void Run(Func<Arena, List<Contest>> suite, Rounds rounds, string? directory, string name)
 {
     using var arena = new Arena();
-    string[] conditions = [.. Report.Conditions(arena)];
-    foreach (string line in conditions) Console.WriteLine(line);
-    List<Contest> contests = suite(arena);
-    Rounds.WarmUp(contests);
+    Show(Report.Conditions(arena), suite(arena), rounds, warmUpPasses: 4, directory, name);
+}
+
+static void Show(IEnumerable<string> conditions, List<Contest> contests, Rounds rounds, int warmUpPasses, string? directory, string name)
+{
+    string[] lines = [.. conditions];
+    foreach (string line in lines) Console.WriteLine(line);
+    Rounds.WarmUp(contests, warmUpPasses);
     List<Outcome> outcomes = [.. contests.Select(rounds.Run)];
     AnsiConsole.Write(Report.Of(outcomes, TableBorder.Rounded));
-    if (directory is null) return;
-
-    using var table = new StringWriter();
-    foreach (string line in conditions) table.WriteLine($"* {line}");
-    IAnsiConsole markdown = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, Out = new AnsiConsoleOutput(table) });
-    markdown.Profile.Width = 240;
-    markdown.Write(Report.Of(outcomes, TableBorder.Markdown));
-
-    // The text before the table is written by hand, and stays.
-    const string heading = "## The table\n";
-    string path = Path.Combine(directory, "benchmarks.md");
-    string text = File.Exists(path) ? File.ReadAllText(path).Split(heading)[0] : "";
-    IEnumerable<string> lines = table.ToString().Split('\n').Select(line => line.TrimEnd());
-    File.WriteAllText(path, $"{text}{heading}\n{string.Join('\n', lines).TrimEnd()}\n");
-    Plot.Of(outcomes).Save(Path.Combine(directory, "benchmarks.svg"));
+    if (directory is not null) Page.Renew(directory, name, lines, outcomes);
 }

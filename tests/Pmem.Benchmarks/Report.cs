@@ -24,7 +24,7 @@ internal static class Report
     public static Table Of(IEnumerable<Outcome> outcomes, TableBorder border)
     {
         Table table = new Table().Border(border).AddColumns("what", "against", "size");
-        foreach (string number in new[] { "ours ns", "theirs ns", "ratio", "quartiles", "GB/s", "allocated B", "target", "met" })
+        foreach (string number in new[] { "ours ns", "theirs ns", "bare ns", "ratio", "quartiles", "GB/s", "allocated B", "target", "met" })
             table.AddColumn(new TableColumn(number).RightAligned());
         foreach (Outcome outcome in outcomes) table.AddRow(Cells(outcome));
         return table;
@@ -34,6 +34,7 @@ internal static class Report
     public static string SizeOf(Contest contest)
     {
         long size = contest.Size;
+        if (contest.Threads is int threads) return $"{threads} thread{(threads == 1 ? "" : "s")}";
         if (contest.Group.StartsWith("journal", StringComparison.Ordinal)) return $"{size} word{(size == 1 ? "" : "s")}";
         if (contest.Group.StartsWith("plan", StringComparison.Ordinal)) return $"{size} range{(size == 1 ? "" : "s")}";
         return size < 1 << 10 ? $"{size} B" : size < 1 << 20 ? $"{size >> 10} KiB" : $"{size >> 20} MiB";
@@ -45,7 +46,9 @@ internal static class Report
         return
         [
             contest.Group, contest.Rival, SizeOf(contest),
-            Number(outcome.OursNanoseconds, "N0"), Number(outcome.TheirsNanoseconds, "N0"), Number(outcome.Ratio, "F3"),
+            Number(outcome.OursNanoseconds, "N0"), Number(outcome.TheirsNanoseconds, "N0"),
+            outcome.BareNanoseconds is double bare ? Number(bare, "N0") : "",
+            Number(outcome.Ratio, "F3"),
             $"{Number(outcome.Low, "F3")} to {Number(outcome.High, "F3")}",
             contest.BytesPerTurn == 0 ? "" : Number(outcome.GigabytesPerSecond, "F1"),
             Number(outcome.AllocatedBytes, "F0"),

@@ -7,6 +7,7 @@ internal static class Suite
     public static List<Contest> Quick(Arena arena) =>
     [
         .. Sizes(arena, CopyContests.QuickSizes),
+        .. PackedContests.All(arena),
         CopyContests.Bandwidth(arena, 1 << 20),
         CopyContests.Bandwidth(arena, 16 << 20),
         CopyContests.BareCopy(arena, 16 << 20),

@@ -52,9 +52,9 @@ internal sealed class CopyTwin : IDisposable
         if (!decided.Granularity.Equals(granularity)) throw new InvalidOperationException($"granularity {decided.Granularity}");
         Recorder = new RecordingMachine(platform) { BaseAddress = _memory.Address };
         var file = new MappedFile(_memory.Address, decided, default);
-        // Where nothing is recorded, nothing becomes durable, quickly.
+        // Where nothing is recorded, the machine's own code runs.
         Mapping = new PmemMapping(
-            file, isRecorded ? Recorder.PersisterFor(file, Sysfs.Machine) : Persister.For(file, default(NoLines), Recorder, Sysfs.Machine));
+            file, isRecorded ? Recorder.PersisterFor(file, Sysfs.Machine) : Persister.For(file, PmemPlatform.CurrentLines, Recorder, Sysfs.Machine));
         new Random(7).NextBytes(_memory.Span);
         new Random(8).NextBytes(_source.Span);
         _expected = _memory.Span.ToArray();

@@ -11,6 +11,8 @@ let private tests =
         LoweringTests.tests
         PlatformTests.tests
         StubTests.tests
+        ShortStubTests.tests
+        HotPathTests.tests
         ExecutorTests.tests
         PagePersisterTests.tests
         MeterTests.tests

@@ -17,6 +17,9 @@ internal interface ILineInstructions
     void DeepWriteBack(nint start, nint end);
 
     void Fence();
+
+    /// <summary>Short durable copies as one call each; none where they are put together of the other members.</summary>
+    ShortStores Short => default;
 }
 
 /// <summary>Where pages are synchronised, no line is written back and nothing is fenced.</summary>
@@ -45,6 +48,8 @@ internal readonly unsafe struct StubLines : ILineInstructions
     private readonly delegate* unmanaged[Cdecl, SuppressGCTransition]<nint, nint, void> _deepWriteBack;
     private readonly delegate* unmanaged[Cdecl, SuppressGCTransition]<void> _fence;
     private readonly bool _isFullFence;
+
+    public ShortStores Short { get; init; }
 
     /// <summary>Lines that call these functions; 0 for one that there is not.</summary>
     public StubLines(nint writeBack, nint writeBackAndFence, nint deepWriteBack, nint fence, bool isFullFence)

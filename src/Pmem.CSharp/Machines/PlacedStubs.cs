@@ -21,6 +21,13 @@ internal interface IStubCode
     /// <summary>Position-independent code of <c>void ()</c>: the fence alone.</summary>
     static abstract byte[] Fence(FenceKind fence);
 
+    /// <summary>
+    /// Position-independent code of <c>void (to, from, length)</c>, a whole durable copy of 1 to
+    /// <see cref="ShortStores.LongestBytes"/> bytes, and of the same fill, whose second argument is the byte eight times: all is
+    /// loaded, then stored, then written back, then waited for. None where there is no such code.
+    /// </summary>
+    static virtual byte[][] Short(WriteBackKind kind, FenceKind fence, int lineSizeBytes) => [];
+
     /// <summary>The write-backs that the architecture has.</summary>
     static abstract IReadOnlyList<WriteBackKind> WriteBacks { get; }
 
@@ -34,7 +41,9 @@ internal sealed class PlacedStubs
     private readonly Dictionary<(WriteBackKind, FenceKind?), nint> _writeBacks = [];
     private readonly Dictionary<FenceKind, nint> _fences = [];
 
-    private PlacedStubs() { }
+    private readonly Func<WriteBackKind, FenceKind, byte[][]> _shortCode;
+
+    private PlacedStubs(Func<WriteBackKind, FenceKind, byte[][]> shortCode) => _shortCode = shortCode;
 
     /// <summary>Null where there is no machine code for the architecture, or executable memory is refused.</summary>
     /// <remarks>Arm64's are written and not placed: its instruction cache must be told before the first call.</remarks>
@@ -50,7 +59,14 @@ internal sealed class PlacedStubs
         : Lines(platform.WriteBack, platform.DeepWriteBack, platform.Fence);
 
     public StubLines Lines(WriteBackKind kind, WriteBackKind deep, FenceKind fence) => new(
-        _writeBacks[(kind, null)], _writeBacks[(kind, fence)], _writeBacks[(deep, null)], _fences[fence], fence.IsMfence);
+        _writeBacks[(kind, null)], _writeBacks[(kind, fence)], _writeBacks[(deep, null)], _fences[fence], fence.IsMfence)
+    {
+        Short = PlaceShort(_shortCode(kind, fence)),
+    };
+
+    /// <summary>Takes nothing where there is no such code, or executable memory is refused by now.</summary>
+    private static ShortStores PlaceShort(byte[][] code) =>
+        code.Length != 0 && ExecutablePage.TryPlace(code) is [var copy, var fill] ? new ShortStores(copy, fill) : default;
 
     private static PlacedStubs? TryPlace<TCode>(int lineSizeBytes) where TCode : IStubCode
     {
@@ -61,7 +77,7 @@ internal sealed class PlacedStubs
         byte[][] code = [.. loops.Select(loop => TCode.WriteBack(loop.Kind, loop.Fence, step)), .. TCode.Fences.Select(TCode.Fence)];
         if (ExecutablePage.TryPlace(code) is not nint[] addresses) return null;
 
-        var placed = new PlacedStubs();
+        var placed = new PlacedStubs((kind, fence) => TCode.Short(kind, fence, step));
         for (int i = 0; i < loops.Length; i++) placed._writeBacks[loops[i]] = addresses[i];
         for (int i = 0; i < TCode.Fences.Count; i++) placed._fences[TCode.Fences[i]] = addresses[loops.Length + i];
         return placed;

@@ -14,8 +14,8 @@ namespace Pmem;
 /// <summary>x86-64, System V.</summary>
 internal readonly struct X64Stubs : IStubCode
 {
-    private static readonly byte[] BranchTarget = [0xF3, 0x0F, 0x1E, 0xFA];
-    private static readonly byte[] CompareRdiRsi = [0x48, 0x39, 0xF7];
+    internal static readonly byte[] BranchTarget = [0xF3, 0x0F, 0x1E, 0xFA];
+    internal static readonly byte[] CompareRdiRsi = [0x48, 0x39, 0xF7];
 
     public static IReadOnlyList<WriteBackKind> WriteBacks { get; } = [WriteBackKind.Clwb, WriteBackKind.ClflushOpt, WriteBackKind.Clflush];
 
@@ -32,9 +32,12 @@ internal readonly struct X64Stubs : IStubCode
         return [.. BranchTarget, .. writeBack, .. nextLine, .. CompareRdiRsi, 0x72, (byte)-loopLength, .. Instruction(fence), 0xC3];
     }
 
+    public static byte[][] Short(WriteBackKind kind, FenceKind fence, int lineSizeBytes) =>
+        [X64ShortStubs.Copy(kind, fence, lineSizeBytes), X64ShortStubs.Fill(kind, fence, lineSizeBytes)];
+
     public static byte[] Fence(FenceKind fence) => [.. BranchTarget, .. Instruction(fence), 0xC3];
 
-    private static byte[] WriteBackRdi(WriteBackKind kind) => kind switch
+    internal static byte[] WriteBackRdi(WriteBackKind kind) => kind switch
     {
         { IsClwb: true } => [0x66, 0x0F, 0xAE, 0x37],
         { IsClflushOpt: true } => [0x66, 0x0F, 0xAE, 0x3F],
@@ -42,7 +45,7 @@ internal readonly struct X64Stubs : IStubCode
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "x86-64 has no such write-back."),
     };
 
-    private static byte[] Instruction(FenceKind? fence) => fence switch
+    internal static byte[] Instruction(FenceKind? fence) => fence switch
     {
         null => [],
         { IsSfence: true } => [0x0F, 0xAE, 0xF8],

@@ -6,6 +6,8 @@ namespace Pmem;
 internal sealed class LinePersister<TLines>(MappedStorage storage, TLines lines)
     : DirectPersister<TLines>(storage, lines) where TLines : struct, ILineInstructions
 {
+    public override ShortStores Short => Lines.Short;
+
     public override Exception? Flush(long offset, long length)
     {
         if (length != 0) Lines.WriteBack(Start(offset), End(offset + length));

@@ -15,6 +15,9 @@ internal abstract class Persister
     /// <summary>Copies to the mapping, and completes what the plan says.</summary>
     public abstract Copier Copier { get; }
 
+    /// <summary>Copies that need nothing but one call of machine code.</summary>
+    public virtual ShortStores Short => default;
+
     public abstract Exception? Flush(long offset, long length);
 
     public abstract Exception? Drain();

@@ -21,6 +21,19 @@ public sealed unsafe partial class PmemMapping
     /// </remarks>
     public void Write(long offset, ReadOnlySpan<byte> source, PmemCopyOptions options = PmemCopyOptions.None)
     {
+        if (options != PmemCopyOptions.None || !_short.Takes(offset, source.Length))
+        {
+            WriteLong(offset, source, options);
+            return;
+        }
+        InFlight slot = EnterToStore(offset, source.Length);
+        // SAFETY: the destination was checked, and nothing is unmapped until the slot is left; the source is pinned.
+        fixed (byte* from = source) _short.Copy((byte*)_address + offset, from, (nuint)source.Length);
+        slot.Leave();
+    }
+
+    private void WriteLong(long offset, ReadOnlySpan<byte> source, PmemCopyOptions options)
+    {
         CopyPlan plan = PlanOf(options);
         InFlight slot = Enter(offset, source.Length);
         Exception? failure;
@@ -38,10 +51,15 @@ public sealed unsafe partial class PmemMapping
     /// <exception cref="PmemException">The storage failed, at this call or before; the value is stored, and may be lost.</exception>
     public void Write<T>(long offset, T value, PmemCopyOptions options = PmemCopyOptions.None) where T : unmanaged
     {
-        CopyPlan plan = PlanOf(options);
-        InFlight slot = Enter(offset, sizeof(T));
+        if (options != PmemCopyOptions.None || !_short.Takes(offset, sizeof(T)))
+        {
+            WriteLong(offset, new ReadOnlySpan<byte>(&value, sizeof(T)), options);
+            return;
+        }
+        InFlight slot = EnterToStore(offset, sizeof(T));
         // SAFETY: as above; the value is on the stack.
-        Leave(slot, _copier.Move((byte*)_address + offset, (byte*)&value, (nuint)sizeof(T), plan));
+        _short.Copy((byte*)_address + offset, (byte*)&value, (nuint)sizeof(T));
+        slot.Leave();
     }
 
     /// <summary>Reads a value as it lies in memory. One of 8 bytes at a multiple of 8 is never torn.</summary>
@@ -65,6 +83,19 @@ public sealed unsafe partial class PmemMapping
     /// <exception cref="InvalidOperationException">The mapping is read-only.</exception>
     /// <exception cref="PmemException">The storage failed, at this call or before; the bytes are stored, and may be lost.</exception>
     public void Fill(long offset, long length, byte value, PmemCopyOptions options = PmemCopyOptions.None)
+    {
+        if (options != PmemCopyOptions.None || !_short.Takes(offset, length))
+        {
+            FillLong(offset, length, value, options);
+            return;
+        }
+        InFlight slot = EnterToStore(offset, length);
+        // SAFETY: the range was checked, and nothing is unmapped until the slot is left.
+        _short.Fill((byte*)_address + offset, value, (nuint)length);
+        slot.Leave();
+    }
+
+    private void FillLong(long offset, long length, byte value, PmemCopyOptions options)
     {
         CopyPlan plan = PlanOf(options);
         InFlight slot = Enter(offset, length);
@@ -91,6 +122,15 @@ public sealed unsafe partial class PmemMapping
         InFlight slot = Enter();
         // SAFETY: both ranges were checked, and nothing is unmapped until the slot is left.
         Leave(slot, _copier.Move((byte*)_address + destinationOffset, (byte*)_address + sourceOffset, (nuint)length, plan));
+    }
+
+    /// <summary>Checks the range, asks for its first line, then enters: so the line comes while this thread does.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private InFlight EnterToStore(long offset, long length)
+    {
+        CheckRange(offset, length);
+        ShortStores.Expect((byte*)_address + offset, length);
+        return Enter();
     }
 
     /// <summary>The plan for these flags, where the mapping can be written at all.</summary>

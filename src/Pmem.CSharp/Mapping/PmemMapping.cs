@@ -23,6 +23,7 @@ public sealed unsafe partial class PmemMapping : IDisposable
     private readonly Persister _persister;
     private readonly Copier _copier;
     private readonly CopyPlans _plans;
+    private readonly ShortStores _short;
     private readonly nint _address;
     private readonly long _length;
     private readonly long _endOfLastLine;
@@ -42,6 +43,7 @@ public sealed unsafe partial class PmemMapping : IDisposable
         _length = file.LengthBytes;
         _endOfLastLine = Units.up(platform.LineSizeBytes - 1, _length);
         _isReadOnly = file.Info.Facts.IsReadOnly;
+        if (!_isReadOnly) _short = persister.Short.For(_plans.For(PmemCopyOptions.None));
     }
 
     /// <summary>The path, as it was given.</summary>

@@ -370,6 +370,7 @@ let tests =
             testCase "around the threshold of eADR" largeCopies
             testCase "page granularity is msync" byPage
             testCase "8 bytes are never torn" (torn 8 PmemCopyOptions.None)
+            testCase "72 bytes in one call of machine code: no word is torn" (torn 72 PmemCopyOptions.None)
             testCase "72 bytes through the cache: no word is torn" (torn 72 PmemCopyOptions.Temporal)
             testCase "72 bytes past the cache: no word is torn" (torn 72 PmemCopyOptions.NonTemporal)
             testCase "a page: no word is torn" (torn 4096 PmemCopyOptions.None)

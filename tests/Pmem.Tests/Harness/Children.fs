@@ -128,10 +128,17 @@ let private mapAThousandTimes (path: string) =
 
     printfn "%d %d %d" (mappings path) (mappings "" - mappingsBefore) (descriptors () - descriptorsBefore)
 
+/// Copies and fills whole lines past the cache.
+let private copyLines (path: string) =
+    map path (fun map ->
+        map.Write(0L, ReadOnlySpan(Array.zeroCreate<byte> 4096), PmemCopyOptions.NonTemporal)
+        map.Fill(0L, 4096L, 1uy, PmemCopyOptions.NonTemporal))
+
 let private table: Map<string, string -> unit> =
     Map
         [
             "describe", describe
+            "copy-lines", copyLines
             "race", FileChildren.race
             "traced", FileChildren.traced
             "opened", FileChildren.opened

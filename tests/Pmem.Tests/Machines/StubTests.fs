@@ -8,7 +8,7 @@ open Pmem
 open Pmem.Linux
 open Pmem.Testing
 
-let private disassemble (code: byte[]) =
+let internal disassemble (code: byte[]) =
     let decoder = Decoder.Create(64, ByteArrayCodeReader code)
     decoder.IP <- 0UL
     let formatter = NasmFormatter()
@@ -27,9 +27,9 @@ let private expected writeBack fence =
     @ fence
     @ [ "ret" ]
 
-let private kinds = [ Clwb, "clwb"; ClflushOpt, "clflushopt"; Clflush, "clflush" ]
+let internal kinds = [ Clwb, "clwb"; ClflushOpt, "clflushopt"; Clflush, "clflush" ]
 
-let private isThere kind =
+let internal isThere kind =
     let facts = PmemPlatform.Current.Facts
 
     match kind with

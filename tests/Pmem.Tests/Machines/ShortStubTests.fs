@@ -1,0 +1,193 @@
+/// A short durable copy as one function of machine code: its instructions, and that each way through it copies what it must.
+module Pmem.Tests.ShortStubTests
+
+open System
+open System.Text.RegularExpressions
+open Expecto
+open FSharp.NativeInterop
+open Pmem
+open Pmem.Testing
+open Pmem.Tests.StubTests
+
+#nowarn "9"
+
+/// Where a jump leads is seen by running it; here it is only a jump.
+let private listing code =
+    disassemble code
+    |> List.map (fun line -> Regex.Replace(line, "^(j[a-z]+) .*$", "$1"))
+
+let private ending writeBack fence =
+    [
+        "lea rsi,[rdi+rdx-1]"
+        "and rdi,0FFFFFFFFFFFFFFC0h"
+        $"{writeBack} [rdi]"
+        "add rdi,40h"
+        "cmp rdi,rsi"
+        "jbe"
+        fence
+        "ret"
+    ]
+
+let private copyWords bytes =
+    match bytes with
+    | 8 ->
+        [
+            "mov rax,[rsi]"
+            "mov rcx,[rsi+rdx-8]"
+            "mov [rdi],rax"
+            "mov [rdi+rdx-8],rcx"
+        ]
+    | 4 ->
+        [
+            "mov eax,[rsi]"
+            "mov ecx,[rsi+rdx-4]"
+            "mov [rdi],eax"
+            "mov [rdi+rdx-4],ecx"
+        ]
+    | 2 ->
+        [
+            "movzx eax,word [rsi]"
+            "movzx ecx,word [rsi+rdx-2]"
+            "mov [rdi],ax"
+            "mov [rdi+rdx-2],cx"
+        ]
+    | _ -> [ "movzx eax,byte [rsi]"; "mov [rdi],al" ]
+
+let private fillWords bytes =
+    match bytes with
+    | 8 -> [ "mov [rdi],rsi"; "mov [rdi+rdx-8],rsi" ]
+    | 4 -> [ "mov [rdi],esi"; "mov [rdi+rdx-4],esi" ]
+    | 2 -> [ "mov [rdi],si"; "mov [rdi+rdx-2],si" ]
+    | _ -> [ "mov [rdi],sil" ]
+
+/// Half from the start on, half up to the end.
+let private places address count =
+    [
+        for vector in 0 .. count - 1 do
+            if vector = 0 then $"[{address}]"
+            elif vector < count / 2 then $"[{address}+{vector}0h]"
+            else $"[{address}+rdx-{count - vector:X}0h]"
+    ]
+
+let private stores register count =
+    places "rdi" count
+    |> List.mapi (fun vector place -> $"movups {place},xmm{register vector}")
+
+let private copyVectors count =
+    (places "rsi" count
+     |> List.mapi (fun vector place -> $"movups xmm{vector},{place}"))
+    @ stores id count
+
+let private fillVectors count = stores (fun _ -> 0) count
+
+let private expected start words vectors ending =
+    [ "endbr64" ]
+    @ start
+    @ [ "cmp rdx,10h"; "jae" ]
+    @ List.concat
+        [
+            for bytes in [ 8; 4; 2 ] -> [ $"cmp rdx,{bytes}"; "jb" ] @ words bytes @ ending
+        ]
+    @ words 1
+    @ ending
+    @ List.concat
+        [
+            for count in [ 2; 4; 8 ] -> [ $"cmp rdx,{count}0h"; "ja" ] @ vectors count @ ending
+        ]
+    @ vectors 16
+    @ ending
+
+let private pinned (kind, writeBack) (fence, fenceMnemonic) () =
+    let ending = ending writeBack fenceMnemonic
+
+    Expect.equal (listing (X64ShortStubs.Copy(kind, fence, 64))) (expected [] copyWords copyVectors ending) "copy"
+
+    Expect.equal
+        (listing (X64ShortStubs.Fill(kind, fence, 64)))
+        (expected [ "movq xmm0,rsi"; "punpcklqdq xmm0,xmm0" ] fillWords fillVectors ending)
+        "fill"
+
+let private machine kind =
+    match PlacedStubs.TryPlace(Runtime.InteropServices.Architecture.X64, 64) with
+    | null -> failtest "no executable memory"
+    | placed -> placed.Lines(kind, kind, (if kind = Clflush then Mfence else Sfence)).Short
+
+/// At every length and alignment, beside other bytes and over the source itself, in both directions.
+let private copies kind () =
+    let short = machine kind
+    use memory = new GuardedMemory(4096)
+
+    let pointer at =
+        NativePtr.ofNativeInt<byte>(memory.Address + nativeint at)
+
+    Random(3).NextBytes memory.Span
+    let expected = memory.Span.ToArray()
+
+    for length in 1 .. ShortStores.LongestBytes do
+        for alignment in 0..7..63 do
+            for distance in [ -300; -length; -9; 0; 9; length ] do
+                // The last bytes of the memory, too: the next ones may not be touched.
+                let into = memory.Length - length - alignment - max 0 distance
+                short.Copy(pointer into, pointer (into + distance), unativeint length)
+                expected.AsSpan(into + distance, length).CopyTo(expected.AsSpan into)
+
+            let into = memory.Length - length - alignment
+            short.Fill(pointer into, byte (length + alignment), unativeint length)
+            expected.AsSpan(into, length).Fill(byte (length + alignment))
+
+        Expect.isTrue (memory.Span.SequenceEqual expected) $"{length} bytes"
+
+let private taken () =
+    let plan flags =
+        match CopyPlan.decide PmemPlatform.Current StoreGranularity.CacheLine flags with
+        | Ok plan -> plan
+        | Error reason -> failwith (string reason)
+
+    let short = ShortStores(1n, 1n).For(plan PmemCopyOptions.None)
+    let takes (offset, length) = short.Takes(offset, length)
+
+    for range in [ 0L, 1L; 5L, 59L; 64L, 63L; 8L, 64L; 1L, 255L ] do
+        Expect.isTrue (takes range) $"{range}"
+
+    // Nothing, whole lines, and what goes past the cache; and what no range can be.
+    for range in
+        [
+            0L, 0L
+            3L, 0L
+            64L, 64L
+            0L, 192L
+            1L, 256L
+            1L, 257L
+            1L, -1L
+            0L, Int64.MinValue
+        ] do
+        Expect.isFalse (takes range) $"{range}"
+
+    Expect.isFalse (ShortStores().For(plan PmemCopyOptions.None).Takes(0L, 8L)) "without code"
+
+    for flags in
+        [
+            PmemCopyOptions.NoDrain
+            PmemCopyOptions.NoFlush
+            PmemCopyOptions.NonTemporal
+        ] do
+        Expect.isFalse (ShortStores(1n, 1n).For(plan flags).Takes(0L, 8L)) $"{flags}"
+
+let tests =
+    testList
+        "short copies in machine code"
+        [
+            for kind, writeBack in kinds do
+                for fence, mnemonic in [ Sfence, "sfence"; Mfence, "mfence" ] do
+                    testCase
+                        $"{writeBack} and {mnemonic}: exactly these instructions"
+                        (pinned (kind, writeBack) (fence, mnemonic))
+
+                Harness.needing
+                    writeBack
+                    (fun () -> isThere kind)
+                    $"{writeBack}: every length, alignment and overlap"
+                    (copies kind)
+
+            testCase "which lengths they take is the plan's word" taken
+        ]
