@@ -10,46 +10,30 @@ open Expecto
 open FsCheck
 open Pmem
 
-let private chapter number name (broken: unit -> CrashReport) (repaired: unit -> CrashReport) =
-    testCase $"chapter {number}: {name}" (fun () ->
-        let report = broken ()
-        Expect.equal report.Verdict CrashVerdict.Inconsistent "the program that fails"
-        Expect.stringContains (string report) $"Chapter{number}.cs:" "and where"
-        let report = repaired ()
-        Expect.equal report.Verdict CrashVerdict.Consistent (string report))
-
 let private chapters =
     testList
         "examples in C#"
         [
-            chapter 1 "a store" (fun () -> Chapter1.Check Chapter1.Forgets) (fun () -> Chapter1.Check Chapter1.Keeps)
-            chapter 2 "a flush" (fun () -> Chapter2.Check Chapter2.FlushesOneLine) (fun () ->
-                Chapter2.Check Chapter2.FlushesAll)
-            chapter 3 "a drain" (fun () -> Chapter3.Check Chapter3.DoesNotWait) (fun () ->
-                Chapter3.Check Chapter3.Waits)
-            chapter 4 "a torn pair" (fun () -> Chapter4.Check(Chapter4.Unchecked, Chapter4.LoadUnchecked)) (fun () ->
-                Chapter4.Check(Chapter4.Checked, Chapter4.LoadChecked))
-            chapter 5 "a commit word" (fun () -> Chapter5.Check Chapter5.AllAtOnce) (fun () ->
-                Chapter5.Check Chapter5.InOrder)
-            chapter 6 "two words" (fun () -> Chapter6.Check Chapter6.OneAfterTheOther) (fun () ->
-                Chapter6.Check Chapter6.Together)
-            chapter 7 "a recovery" (fun () -> Chapter7.Check(Chapter7.TakesNoteBackFirst, 1)) (fun () ->
-                Chapter7.Check(Chapter7.TakesNoteBackLast, 1))
+            for lesson in Chapters.Lessons do
+                testCase $"chapter {lesson.Chapter}: {lesson.Name}" (fun () ->
+                    let report = lesson.Broken.Invoke()
+                    Expect.equal report.Verdict CrashVerdict.Inconsistent "the program that fails"
+                    Expect.stringContains (string report) $"Chapter{lesson.Chapter}.cs:" "and where"
+                    let report = lesson.Repaired.Invoke()
+                    Expect.equal report.Verdict CrashVerdict.Consistent (string report))
 
             testCase "chapter 7: without a crash of recovery nothing is found" (fun () ->
-                let report = Chapter7.Check(Chapter7.TakesNoteBackFirst, 0)
-                Expect.equal report.Verdict CrashVerdict.Consistent (string report))
+                Expect.equal (Chapters.RecoveredOnce().Verdict) CrashVerdict.Consistent "verdict")
 
             testCase "chapter 8: a property" (fun () ->
                 Expect.throwsT<DurabilityException>
-                    (fun () -> (Chapter8.Log Chapter8.CountFirst).Check [ 7uy ])
+                    (fun () -> Chapters.BrokenLog.Check [ 7uy ])
                     "the program that fails"
 
-                Check.One(Config.QuickThrowOnFailure, (Chapter8.Log Chapter8.ItemFirst).IsDurable))
+                Check.One(Config.QuickThrowOnFailure, Chapters.RepairedLog.IsDurable))
 
             testCase "chapter 9: drains" (fun () ->
-                Expect.equal (Chapter9.Drains Chapter9.PersistsEach) 4 "each by itself"
-                Expect.equal (Chapter9.Drains Chapter9.DrainsOnce) 1 "together")
+                Expect.equal Chapters.Drains (struct (4, 1)) "each by itself, and together")
         ]
 
 let private handIn (number: int) =

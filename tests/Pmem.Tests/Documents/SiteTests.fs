@@ -7,7 +7,7 @@ open System.Net
 open System.Text.RegularExpressions
 open Expecto
 
-let private site =
+let private site: string =
     match Environment.GetEnvironmentVariable "PMEM_TESTS_SITE" with
     | null -> ""
     | path -> path
@@ -20,7 +20,10 @@ let private pages =
 
 let private links (text: string) =
     [
-        for found in Regex.Matches(text, "(?:href|src)=\"([^\"]*)\"") -> WebUtility.HtmlDecode found.Groups[1].Value
+        for found in Regex.Matches(text, "(?:href|src)=\"([^\"]*)\"") do
+            match WebUtility.HtmlDecode found.Groups[1].Value with
+            | null -> ()
+            | link -> link
     ]
 
 let private isElsewhere (link: string) =
@@ -29,10 +32,10 @@ let private isElsewhere (link: string) =
     || link.StartsWith("//", StringComparison.Ordinal)
 
 /// The file that a link names; links from the root begin with a slash.
-let private targetOf (page: string) (path: string) =
+let private targetOf (page: string) (path: string) : string =
     if path = "" then page
     elif path.StartsWith '/' then Path.Combine(site, path.TrimStart '/')
-    else Path.Combine(Path.GetDirectoryName page, path)
+    else Path.Combine(page, "..", path)
     |> Path.GetFullPath
 
 let private hasAnchor (text: string) (anchor: string) =
@@ -57,10 +60,10 @@ let private broken page (link: string) =
         else
             None
 
-let private needing name test =
+let private needing (name: string) (test: unit -> unit) =
     Harness.needing "the site (eng/site/build, PMEM_TESTS_SITE)" (fun () -> site <> "") name test
 
-let private page name =
+let private page (name: string) : string =
     pages.Value[Path.GetFullPath(Path.Combine(site, name))]
 
 let tests =
