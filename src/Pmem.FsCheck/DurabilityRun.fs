@@ -99,11 +99,20 @@ type internal DurabilityRun<'Operation, 'State>(subject: Subject<'Operation, 'St
         | :? OperationCanceledException -> reraise ()
         | error -> complain (String.Concat("The check could not be made. ", error.Message)) null error
 
-    member _.Run() =
+    /// What goes wrong with one crash, and nothing after it, is told as that.
+    let simpler () =
+        if subject.Continued > 0 || subject.Options.RecoveryCrashes > 0 then
+            let once =
+                { subject with Continued = 0; Options = subject.Options.WithRecoveryCrashes 0 }
+
+            DurabilityRun(once, operations).Run()
+
+    member _.Run() : unit =
         requireRightWithoutCrash ()
 
         if history.Count > 0 then
             let report = crash ()
 
             if report.Verdict = CrashVerdict.Inconsistent then
+                simpler ()
                 complain (String.Concat("Not durable: ", failure report)) report null

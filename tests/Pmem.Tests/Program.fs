@@ -32,6 +32,8 @@ let private tests =
         OpenInjectionTests.tests
         SampleTests.tests
         StructureTests.tests
+        CourseTests.tests
+        SiteTests.tests
         CopyPlanTests.tests
         CopyTests.tests
         CopyRefusalTests.tests

@@ -42,7 +42,7 @@ module Lowering =
         ofFlushes platform granularity plan @ ofDrain platform granularity
 
     /// <summary>The instructions of a plan that must reach the most reliable domain: write-back is never left out.</summary>
-    /// <remarks>What the device itself must be told afterwards is <see cref="T:Pmem.DeepFlush"/>.</remarks>
+    /// <remarks>What the device itself must be told afterwards is its own: <c>DeepFlush</c>.</remarks>
     let ofDeepPlan (platform: Platform) (granularity: StoreGranularity) (plan: FlushPlan) =
         if granularity = StoreGranularity.Page || platform.DeepWriteBack = NoWriteBack then
             units plan platform.PageSizeBytes SyncPages

@@ -127,7 +127,7 @@ module internal Drawing =
         let at index = 12 + 170 * index
         drawStored svg (at 0) y "durable" Fate.Durable
         drawStored svg (at 1) y "lost" Fate.Lost
-        drawStored svg (at 2) y "torn: in part" Fate.Torn
+        drawStored svg (at 2) y "torn" Fate.Torn
         drawStored svg (at 3) y "may be lost" Fate.Open
         svg.Path "p-cover" [| at 4; y + 3; at 4; y + 20 |]
         svg.Dot "p-durable" (at 4) (y + 18)
