@@ -67,6 +67,7 @@ let private tests =
     ]
     |> Harness.chosen
     |> testList "pmem"
+    |> TimeLimits.apply ""
 
 /// The closing line, after Expecto's own summary.
 let private closing (summary: TestRunSummary) =
@@ -75,6 +76,7 @@ let private closing (summary: TestRunSummary) =
     for test, result in summary.ignored do
         printfn "skipped: %s: %s" (String.concat "/" test.name) (result.result.ToString())
 
+    printfn "the new cases of properties: PMEM_TESTS_SEED=%d repeats them" Harness.freshSeed
     printfn "%d passed, %d failed, %d skipped" summary.passed.Length failed summary.ignored.Length
 
 let private runAll arguments =
@@ -94,4 +96,6 @@ let private runAll arguments =
 let main arguments =
     match arguments with
     | [| "--child"; name; path |] -> Children.run name path
-    | _ -> runAll arguments
+    | _ ->
+        // A test that hangs may have left a thread behind that keeps the process.
+        exit (runAll arguments)
