@@ -34,6 +34,12 @@ let private tests =
         CopyTests.tests
         CopyRefusalTests.tests
         CopyOracleTests.tests
+        OrderTests.tests
+        WaitingTests.tests
+        MadeUpDeviceTests.tests
+        MachineCodeTests.tests
+        LibPmemMachineTests.tests
+        SystemCallTests.tests
         DocumentTests.tests
         HouseTests.tests
         Litmus.tests
@@ -45,6 +51,7 @@ let private tests =
         CrashCheckTests.tests
         CrashBugTests.tests
         CrashReportTests.tests
+        ReportLineTests.tests
         CrashExplorationTests.tests
         CrashOracleTests.tests
         CrashGuardTests.tests

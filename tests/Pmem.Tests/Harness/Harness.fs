@@ -101,6 +101,15 @@ let holds (config: Config) name (property: 'property) =
 /// One of the package's laws, for something of ours.
 let law name (law: Property) = propertyOf (cases 300 3000) name [] law
 
+/// Holds that an action does little work, counted in megabytes that it allocates, as below.
+let isCheap (megabytes: int64) (action: unit -> unit) =
+    let before = GC.GetAllocatedBytesForCurrentThread()
+    action ()
+    let allocated = (GC.GetAllocatedBytesForCurrentThread() - before) >>> 20
+
+    if allocated > megabytes then
+        failtestf "it allocates %d MiB, not at most %d" allocated megabytes
+
 /// Holds that an action on 2n things does at most 2.5 times the work of one on n things. The work is counted in bytes that it
 /// allocates: what copies everything for each thing more allocates four times as much, and no other process disturbs it.
 let isLinear n (action: int -> unit) =

@@ -10,8 +10,8 @@ let isThere () = Child.hasCommand "strace"
 let private calls =
     "openat,statx,fstatfs,fallocate,ftruncate,pwrite64,fsync,syncfs,linkat,unlinkat,readlinkat,fcntl,mmap,munmap,madvise,msync"
 
-/// Runs one of the functions of Children under strace.
-let strace (child: string) (log: string) (inject: string list) (path: string) =
+/// Runs one of the functions of Children under strace, which sees these calls.
+let straceOf (calls: string) (child: string) (log: string) (inject: string list) (path: string) =
     // Without it the JIT compiler maps and unmaps for each method, and what is injected there is not ours.
     let quiet = "DOTNET_EnableWriteXorExecute=0"
 
@@ -21,6 +21,9 @@ let strace (child: string) (log: string) (inject: string list) (path: string) =
     let assembly = Path.Combine(AppContext.BaseDirectory, "Pmem.Tests.dll")
     let program = [ Child.dotnet; assembly; "--child"; child; path ]
     Child.command "strace" (options @ inject @ program)
+
+/// The same of all calls by which files are made, mapped and synced.
+let strace child log inject path = straceOf calls child log inject path
 
 type Call =
     {
