@@ -28,7 +28,11 @@ let fail (words: string) : 'T =
     eprintfn "mutants: %s" words
     exit 2
 
-/// An entry: "== NAME: what it means", then "file:", "lists:", perhaps "lives:", and lines that begin with "- " and "+ ".
+let private processor =
+    lazy (if File.Exists "/proc/cpuinfo" then set (Regex.Matches(File.ReadAllText "/proc/cpuinfo", @"\w+") |> Seq.map _.Value) else Set.empty)
+
+/// An entry: "== NAME: what it means", then "file:", "lists:", perhaps "lives:" or "needs:" (a flag of the processor), and
+/// lines that begin with "- " and "+ ".
 let parse (lines: string[]) =
     let heads =
         [| for i in 0 .. lines.Length - 1 do if lines[i].StartsWith "== " then i |]
@@ -58,7 +62,11 @@ let parse (lines: string[]) =
             Lists = value "lists"
             Old = text "-"
             New = text "+"
-            Lives = value "lives"
+            Lives =
+                match value "needs" with
+                | "" -> value "lives"
+                | flag when processor.Value.Contains flag -> ""
+                | flag -> $"this processor has no {flag}"
         }
 
     Array.mapi (fun i first -> entry first (if i + 1 < heads.Length then heads[i + 1] - 1 else lines.Length - 1)) heads

@@ -55,10 +55,10 @@ let private has name (instruction: string) =
 
 let private pastTheCache =
     [
-        for bits in [ 128; 256; 512 ] do
+        // What the processor lacks is never used (VectorWidth.Widest), and .NET makes something else of it.
+        for bits in [ 128; 256; 512 ] |> List.filter (fun bits -> bits <= VectorWidth.Widest) do
             testCase $"a vector of {bits} bits is stored past the cache" (fun () ->
-                // Where the processor lacks it, by halves; but past the cache all the same.
-                has $"Past{bits}:Store" "movntdq|call .*StoreAlignedNonTemporal"
+                has $"Past{bits}:Store" "movntdq"
 
                 for heading, code in codeOf $"Past{bits}:Store" do
                     Expect.isFalse
