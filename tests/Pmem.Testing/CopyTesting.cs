@@ -168,33 +168,32 @@ public enum CopyKind { Move, Copy, Fill }
 /// <summary>A writer that changes words from one value to another, and a reader that must never see a mixture.</summary>
 internal static unsafe class TornWords
 {
-    /// <summary>Writes whole words of equal bytes over and over, while another thread reads them.</summary>
+    /// <summary>Writes whole words of equal bytes over and over, while another thread reads all of them this many times.</summary>
     /// <returns>A word that was half written; 0 where none was seen.</returns>
-    public static ulong Look(PmemMapping mapping, int lengthBytes, PmemCopyOptions how, TimeSpan time)
+    public static ulong Look(PmemMapping mapping, int lengthBytes, PmemCopyOptions how, int times)
     {
         ulong torn = 0;
         bool isDone = false;
         nint start = (nint)mapping.Pointer;
         var reader = new Thread(() =>
         {
-            while (!Volatile.Read(ref isDone) && torn == 0)
+            for (int looked = 0; looked < times && torn == 0; looked++)
                 for (int at = 0; at < lengthBytes; at += 8)
                 {
                     ulong word = Volatile.Read(ref *(ulong*)(start + at));
                     if (word != (byte)word * 0x0101010101010101UL) torn = word;
                 }
+            Volatile.Write(ref isDone, true);
         });
         byte[] bytes = new byte[lengthBytes];
         mapping.Write(0, bytes);
         reader.Start();
-        long end = Environment.TickCount64 + (long)time.TotalMilliseconds;
-        for (byte value = 1; Environment.TickCount64 < end && Volatile.Read(ref torn) == 0; value++)
+        for (byte value = 1; !Volatile.Read(ref isDone); value++)
         {
             Array.Fill(bytes, value);
             mapping.Write(0, bytes, how);
             mapping.Fill(0, lengthBytes, (byte)~value, how);
         }
-        Volatile.Write(ref isDone, true);
         reader.Join();
         return torn;
     }

@@ -38,6 +38,12 @@ let private tests =
         CopyTests.tests
         CopyRefusalTests.tests
         CopyOracleTests.tests
+        OrderTests.tests
+        WaitingTests.tests
+        MadeUpDeviceTests.tests
+        MachineCodeTests.tests
+        LibPmemMachineTests.tests
+        SystemCallTests.tests
         DocumentTests.tests
         HouseTests.tests
         Litmus.tests
@@ -49,6 +55,7 @@ let private tests =
         CrashCheckTests.tests
         CrashBugTests.tests
         CrashReportTests.tests
+        ReportLineTests.tests
         CrashExplorationTests.tests
         CrashOracleTests.tests
         CrashGuardTests.tests
@@ -71,6 +78,7 @@ let private tests =
     ]
     |> Harness.chosen
     |> testList "pmem"
+    |> TimeLimits.apply ""
 
 /// The closing line, after Expecto's own summary.
 let private closing (summary: TestRunSummary) =
@@ -79,6 +87,7 @@ let private closing (summary: TestRunSummary) =
     for test, result in summary.ignored do
         printfn "skipped: %s: %s" (String.concat "/" test.name) (result.result.ToString())
 
+    printfn "the new cases of properties: PMEM_TESTS_SEED=%d repeats them" Harness.freshSeed
     printfn "%d passed, %d failed, %d skipped" summary.passed.Length failed summary.ignored.Length
 
 let private runAll arguments =
@@ -98,4 +107,6 @@ let private runAll arguments =
 let main arguments =
     match arguments with
     | [| "--child"; name; path |] -> Children.run name path
-    | _ -> runAll arguments
+    | _ ->
+        // A test that hangs may have left a thread behind that keeps the process.
+        exit (runAll arguments)

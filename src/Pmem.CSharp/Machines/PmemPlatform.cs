@@ -43,6 +43,7 @@ public static class PmemPlatform
         // A leaf beyond the highest one answers with another leaf's data: Intel SDM vol. 2A, CPUID.
         bool hasLeaf7 = X86Base.IsSupported && X86Base.CpuId(0, 0).Eax >= 7;
         (int _, int extendedB, int _, int _) = hasLeaf7 ? X86Base.CpuId(7, 0) : default;
+        (bool ClflushOpt, bool Clwb) writeBacks = WriteBacksIn(extendedB);
         const int arm64Dcpop = 1 << 16;
         const int arm64Dcpodp = 1;
         int lineSizeBytes = X86Base.IsSupported ? ((featuresB >> 8) & 0xFF) * 8 : (int)CacheLine.SizeBytes;
@@ -52,8 +53,8 @@ public static class PmemPlatform
         return new PlatformFacts(
             architecture: architecture,
             hasClflush: (featuresD & (1 << 19)) != 0,
-            hasClflushOpt: (extendedB & (1 << 23)) != 0,
-            hasClwb: (extendedB & (1 << 24)) != 0,
+            hasClflushOpt: writeBacks.ClflushOpt,
+            hasClwb: writeBacks.Clwb,
             hasDcCvap: isArm64 && (SysAuxv.HardwareCapabilities & arm64Dcpop) != 0,
             hasDcCvadp: isArm64 && (SysAuxv.HardwareCapabilities2 & arm64Dcpodp) != 0,
             canRunMachineCode: s_stubs is not null,
@@ -63,6 +64,9 @@ public static class PmemPlatform
             persistenceDomains: Sysfs.Machine.PersistenceDomains(),
             environment: Variables(SysAuxv.IsElevated));
     }
+
+    /// <summary>What EBX of CPUID's leaf 7 says: Intel SDM vol. 2A, CPUID.</summary>
+    internal static (bool ClflushOpt, bool Clwb) WriteBacksIn(int leaf7Ebx) => ((leaf7Ebx & (1 << 23)) != 0, (leaf7Ebx & (1 << 24)) != 0);
 
     /// <summary>As secure_getenv(3), which libpmem uses: a process with elevated privileges has no variables.</summary>
     internal static Dictionary<string, string> Variables(bool isElevated)

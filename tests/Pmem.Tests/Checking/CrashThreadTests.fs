@@ -128,7 +128,7 @@ let private manyAtOnce =
     testCase "many checks at once say what each says alone" (fun () ->
         let cases =
             (CrashArbitraries.CrashCase()).Generator
-            |> Gen.sampleWithSeed (Rnd(Harness.seed, 2UL * Harness.seed + 1UL)) 30 (Harness.cases 500 2500)
+            |> Gen.sampleWithSeed (Harness.replayOf Harness.fixedSeed).Rnd 30 (Harness.cases 500 2500)
             |> Array.filter (fun case -> not case.Events.IsEmpty)
 
         let models = List.toArray models

@@ -98,16 +98,10 @@ let tests =
     <| testList
         "libpmem's copies"
         [
-            Harness.needing "libpmem.so.1" isThere "byte for byte the same" (fun () ->
-                let count = Harness.cases 20 500
-
-                let config =
-                    FsCheck.Config.QuickThrowOnFailure
-                        .WithMaxTest(count)
-                        .WithReplay(Some { Rnd = FsCheck.Rnd(Harness.seed, 2UL * Harness.seed + 1UL); Size = None })
-                        .WithArbitrary([ typeof<Arbitraries> ])
-
-                FsCheck.Check.One(config, agree))
+            if isThere () then
+                Harness.propertyOf (Harness.cases 20 500) "byte for byte the same" [ typeof<Arbitraries> ] agree
+            else
+                Harness.needing "libpmem.so.1" isThere "byte for byte the same" ignore
             testCase "the forms with persist and nodrain" persistAndNoDrain
             testCase "of flags that exclude each other, libpmem takes one" (fun () ->
                 use memory = new GuardedMemory(4096)

@@ -144,6 +144,12 @@ let private table: Map<string, string -> unit> =
             "opened", FileChildren.opened
             "limited", FileChildren.limited
             "without-proc", FileChildren.withoutProc
+            "libpmem-recorded", MachineChildren.libPmemRecorded
+            "libpmem-real", MachineChildren.libPmemReal
+            "cut", MachineChildren.cut
+            "dispose", MachineChildren.dispose
+            "deep-persist", MachineChildren.deepPersist
+            "compile", MachineChildren.compile
             "two-addresses", FileChildren.twoAddresses
             "is-pmem", FileChildren.isPmem
             "create", fun path -> map path ignore

@@ -12,11 +12,18 @@ let private variable name =
     | "" -> None
     | value -> Some value
 
-/// Every property starts from this seed; a failure prints it. PMEM_TESTS_SEED chooses another.
-let seed =
+/// Half the cases of every property, the same ones in every run.
+let fixedSeed = 20260UL
+
+/// The other half is new in every run, which prints it; PMEM_TESTS_SEED repeats one.
+let freshSeed =
     variable "PMEM_TESTS_SEED"
     |> Option.map UInt64.Parse
-    |> Option.defaultValue 20260UL
+    |> Option.defaultWith (fun () -> uint64 (Random.Shared.NextInt64(1L, 1_000_000_000L)))
+
+/// A seed as FsCheck has it: two numbers, the second of them odd.
+let replayOf (seed: uint64) : Replay =
+    { Rnd = Rnd(seed, 2UL * seed + 1UL); Size = None }
 
 /// CI runs more cases and skips nothing.
 let isCi = variable "PMEM_TESTS_REQUIRE_ALL" = Some "1"
@@ -64,19 +71,44 @@ let inDirectory (test: string -> unit) =
     finally
         Directory.Delete(path, true)
 
-/// A property with the harness's seed and arbitraries, tried on this many cases.
-let propertyOf count name (arbitraries: Type list) property =
-    let config =
-        { FsCheckConfig.defaultConfig with
-            maxTest = count
-            replay = Some(seed, 2UL * seed + 1UL, None)
-            arbitrary = arbitraries
-        }
+/// A property tried from two seeds: on cases that are always the same, and on new ones.
+let private fromBoth name (triedFrom: Replay -> string -> Test) =
+    testList
+        name
+        [
+            triedFrom (replayOf fixedSeed) "the same cases"
+            triedFrom (replayOf freshSeed) $"new cases (PMEM_TESTS_SEED={freshSeed})"
+        ]
 
-    testPropertyWithConfig config name property
+/// A property with these arbitraries, tried on this many cases.
+let propertyOf count name (arbitraries: Type list) property =
+    fromBoth name (fun from label ->
+        let config =
+            { FsCheckConfig.defaultConfig with
+                maxTest = (count + 1) / 2
+                replay = Some(from.Rnd.Seed, from.Rnd.Gamma, None)
+                arbitrary = arbitraries
+            }
+
+        testPropertyWithConfig config label property)
+
+/// The same of a property that has its generators with it.
+let holds (config: Config) name (property: 'property) =
+    fromBoth name (fun from label ->
+        testCase label (fun () ->
+            Check.One(config.WithMaxTest((config.MaxTest + 1) / 2).WithReplay(Some from), property)))
 
 /// One of the package's laws, for something of ours.
 let law name (law: Property) = propertyOf (cases 300 3000) name [] law
+
+/// Holds that an action does little work, counted in megabytes that it allocates, as below.
+let isCheap (megabytes: int64) (action: unit -> unit) =
+    let before = GC.GetAllocatedBytesForCurrentThread()
+    action ()
+    let allocated = (GC.GetAllocatedBytesForCurrentThread() - before) >>> 20
+
+    if allocated > megabytes then
+        failtestf "it allocates %d MiB, not at most %d" allocated megabytes
 
 /// Holds that an action on 2n things does at most 2.5 times the work of one on n things. The work is counted in bytes that it
 /// allocates: what copies everything for each thing more allocates four times as much, and no other process disturbs it.

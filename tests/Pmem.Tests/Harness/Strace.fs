@@ -47,7 +47,7 @@ let sample step (all: 'a list) =
     all |> List.indexed |> List.filter (fun (i, _) -> i % step = 0) |> List.map snd
 
 /// Runs one of the functions of Children under strace, which traces these calls.
-let private straceOf traced (child: string) (log: string) (inject: string list) (path: string) =
+let straceOf traced (child: string) (log: string) (inject: string list) (path: string) =
     // Without it the JIT compiler maps and unmaps for each method, and what is injected there is not ours.
     let quiet = "DOTNET_EnableWriteXorExecute=0"
 
@@ -58,6 +58,7 @@ let private straceOf traced (child: string) (log: string) (inject: string list) 
     let program = [ Child.dotnet; assembly; "--child"; child; path ]
     Child.command "strace" (options @ inject @ program)
 
+/// The same of all calls by which files are made, mapped and synced.
 let strace child log inject path =
     straceOf $"{calls},write" child log inject path
 

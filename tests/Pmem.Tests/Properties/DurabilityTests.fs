@@ -30,10 +30,9 @@ let private sum = (+)
 let private read (memory: IPersistentMemory) = memory.ReadInt64 0L
 
 let private config =
-    Config.QuickThrowOnFailure.WithReplay(Some { Rnd = Rnd(20260UL, 40521UL); Size = None })
+    Config.QuickThrowOnFailure.WithReplay(Some(Harness.replayOf Harness.fixedSeed))
 
-let private holds name (property: Property) =
-    testCase name (fun () -> Check.One(config, property))
+let private holds name (property: Property) = Harness.holds config name property
 
 /// The message with which the property fails.
 let private failureOf (property: Property) =

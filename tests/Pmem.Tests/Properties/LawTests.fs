@@ -9,12 +9,9 @@ open FsCheck.FSharp
 open Pmem
 
 let private config =
-    Config.QuickThrowOnFailure
-        .WithMaxTest(Harness.cases 100 1000)
-        .WithReplay(Some { Rnd = Rnd(20260UL, 40521UL); Size = None })
+    Config.QuickThrowOnFailure.WithMaxTest(Harness.cases 100 1000).WithReplay(Some(Harness.replayOf Harness.fixedSeed))
 
-let private holds name (law: Property) =
-    testCase name (fun () -> Check.One(config, law))
+let private holds name (law: Property) = Harness.holds config name law
 
 let private fails name (law: Property) (words: string) =
     testCase name (fun () ->

@@ -1,0 +1,180 @@
+/// Whoever left a mapping by an error has left it, and a Dispose sees everybody who is in it.
+module Pmem.Tests.WaitingTests
+
+open System
+open System.IO
+open System.Threading
+open Expecto
+open Pmem
+open Pmem.FSharp
+open Pmem.Testing
+
+[<Literal>]
+let private Page = 4096L
+
+/// Disposes on another thread: on this one a Dispose inside of a call would not wait.
+let private disposes (map: PmemMapping) why =
+    let disposer = Thread((fun () -> map.Dispose()), IsBackground = true)
+    disposer.Start()
+    Expect.isTrue (disposer.Join 20_000) $"Dispose waits for nobody: {why}"
+
+/// A mapping whose storage waits to be released, a thread that is in it, and what releases it.
+let private withSomebodyInside (test: PmemMapping -> Thread -> (unit -> unit) -> unit) =
+    use isSyncing = new ManualResetEventSlim()
+    use release = new ManualResetEventSlim()
+
+    use mapped =
+        new SyncedMapping(
+            Page,
+            fun _ ->
+                isSyncing.Set()
+                release.Wait()
+                0
+        )
+
+    let map = mapped.Mapping
+    let user = Thread((fun () -> map.Persist(0L, 1L)), IsBackground = true)
+    user.Start()
+    isSyncing.Wait()
+
+    try
+        test map user release.Set
+    finally
+        release.Set()
+
+/// More threads than any list of slots that was not pruned yet has room for.
+let private manyThreadsMore () =
+    use other = new SyncedMapping(Page, (fun _ -> 0))
+
+    for _ in 1..40 do
+        let threads =
+            [
+                for _ in 1..16 -> Thread((fun () -> other.Mapping.Persist(0L, 1L)), IsBackground = true)
+            ]
+
+        threads |> List.iter _.Start()
+        threads |> List.iter _.Join()
+
+let private seesWhoCameLongAgo () =
+    withSomebodyInside (fun map user release ->
+        manyThreadsMore ()
+        let disposer = Thread((fun () -> map.Dispose()), IsBackground = true)
+        disposer.Start()
+        Expect.isFalse (disposer.Join 50) "somebody is in the mapping"
+        release ()
+        Expect.isTrue (disposer.Join 20_000 && user.Join 20_000) "both end")
+
+let private whoComesTooLateIsNotInside () =
+    withSomebodyInside (fun map user release ->
+        let disposer = Thread((fun () -> map.Dispose()), IsBackground = true)
+        disposer.Start()
+        SpinWait.SpinUntil(fun () -> disposer.ThreadState.HasFlag ThreadState.WaitSleepJoin || not disposer.IsAlive)
+        use isOver = new ManualResetEventSlim()
+        use wasRefused = new ManualResetEventSlim()
+
+        let late =
+            Thread(
+                (fun () ->
+                    try
+                        map.Persist(0L, 1L)
+                    with :? ObjectDisposedException ->
+                        wasRefused.Set()
+                        isOver.Wait()),
+                IsBackground = true
+            )
+
+        late.Start()
+        Expect.isTrue (wasRefused.Wait 20_000) "the mapping is closed"
+        release ()
+
+        try
+            Expect.isTrue (disposer.Join 20_000 && user.Join 20_000) "both end though the late one lives"
+        finally
+            isOver.Set())
+
+/// Every call that can fail, with storage that does, or a device without a way to flush.
+let private leavesByAnError () =
+    let ofPage: (string * (PmemMapping -> unit)) list =
+        [
+            "persist", _.Persist(0L, 1L)
+            "drain",
+            fun map ->
+                map.Flush(0L, 1L)
+                map.Drain()
+            "msync", _.Msync(0L, 1L)
+            "deep persist", _.DeepPersist(0L, 1L)
+            "write", (fun map -> map.Write(0L, 1L))
+            "fill", _.Fill(0L, 10L, 1uy)
+            "move", _.Move(0L, 20L, 10L)
+            "execute", (fun map -> map.Execute(FlushPlan.Of(ByteRange(0L, 1L))))
+            "run", (fun map -> map.Run(PersistProgram.empty.Write(0L, 1L)))
+        ]
+
+    for name, call in ofPage do
+        let mapped = new SyncedMapping(Page, (fun _ -> 5))
+        Expect.throwsT<PmemException> (fun () -> call mapped.Mapping) name
+        disposes mapped.Mapping name
+
+    let ofDevice: (string * (PmemMapping -> unit)) list =
+        [
+            "deep drain", _.DeepDrain(0L, 1L)
+            "deep persist", _.DeepPersist(0L, 1L)
+            "msync", _.Msync(0L, 1L)
+        ]
+
+    for name, call in ofDevice do
+        let struct (map, _) = Doubles.Anonymous(Page, Platform.x64 Clwb, DeviceDax)
+        Expect.throwsT<PmemException> (fun () -> call map) $"{name} of a device"
+        disposes map $"{name} of a device"
+
+let private afterAnError () =
+    let mapped =
+        new SyncedMapping(2L * Page, (fun range -> if range.Offset = 0L then 5 else 0))
+
+    let map = mapped.Mapping
+    let program = (PersistProgram.empty.Write(0L, 1L)).Barrier().Write(Page, 7L)
+    Expect.throwsT<PmemException> (fun () -> map.Run program) "the first epoch fails"
+    Expect.equal (map.Read<int64> Page) 0L "so the second is not begun"
+
+/// Dispose makes every processor pass a barrier: by membarrier(2), where the kernel has it.
+let private hasBarrier directory =
+    let log = Path.Combine(directory, "log")
+
+    let outcome =
+        Strace.straceOf "membarrier" "dispose" log [] (Path.Combine(directory, "f"))
+
+    Expect.equal outcome.ExitCode 0 outcome.Error
+    let calls = Strace.window log
+
+    if not (File.ReadAllText(log).Contains "membarrier(") then
+        skiptest "membarrier(2) is missing"
+
+    Expect.isNonEmpty calls "a process-wide barrier before the slots are read"
+
+let private isForgotten directory =
+    let path = Path.Combine(directory, "f")
+    let map = PmemMapping.Create(path, 8192L)
+    let address = NativeInterop.NativePtr.toNativeInt map.Pointer
+
+    let isTracked () =
+        match RangeTracker.FileOf(address, 8192n) with
+        | null -> false
+        | file -> file.Info.Path = path
+
+    Expect.isTrue (isTracked ()) "while it is mapped, to its last byte"
+    map.Dispose()
+    Expect.isFalse (isTracked ()) "and no longer"
+
+let tests =
+    testSequenced
+    <| testList
+        "waiting"
+        [
+            testCase "a Dispose sees who came before many others" seesWhoCameLongAgo
+            testCase "who comes while a Dispose waits is not waited for" whoComesTooLateIsNotInside
+            testCase "a call that fails has left the mapping" leavesByAnError
+            testCase "an epoch after one that failed is not begun" afterAnError
+            Harness.needing "strace" Strace.isThere "a Dispose makes all processors pass a barrier" (fun () ->
+                Harness.inDirectory hasBarrier)
+            testCase "a disposed mapping is tracked no longer" (fun () -> Harness.inDirectory isForgotten)
+        ]
