@@ -8,7 +8,7 @@ open System.Text.RegularExpressions
 let isThere () = Child.hasCommand "strace"
 
 let private calls =
-    "openat,statx,fstatfs,fallocate,ftruncate,pwrite64,fsync,syncfs,linkat,unlinkat,readlinkat,fcntl,mmap,munmap,madvise,msync"
+    "openat,statx,fstatfs,fallocate,ftruncate,pwrite64,fsync,syncfs,linkat,unlinkat,readlinkat,fcntl,mmap,mremap,munmap,madvise,msync"
 
 /// Runs one of the functions of Children under strace.
 let strace (child: string) (log: string) (inject: string list) (path: string) =
