@@ -21,6 +21,10 @@ let private tests =
         ReferenceTests.tests
         MappingTests.tests
         FaultTests.tests
+        GrowTests.tests
+        SourceTests.tests
+        LibPmemTableTests.tests
+        LibPmem2Tests.tests
         EnvironmentTests.tests
         LibPmemTests.tests
         TrackerTests.tests

@@ -13,8 +13,11 @@ namespace Pmem;
 /// </remarks>
 public static unsafe partial class LibPmem
 {
-    private const int MajorVersion = 1;
-    private const int MinorVersion = 1;
+    /// <summary>PMEM_MAJOR_VERSION</summary>
+    public const int MajorVersion = 1;
+
+    /// <summary>PMEM_MINOR_VERSION</summary>
+    public const int MinorVersion = 1;
 
     [ThreadStatic] private static string? t_error;
     [ThreadStatic] private static LibPmemMachine? t_machine;

@@ -18,13 +18,14 @@ internal static unsafe class AddressSpace
     /// </remarks>
     public static nint Map(SafeFileHandle file, in MapPlan plan, bool isDevice, out bool isSync, out int error)
     {
-        int protection = plan.IsReadOnly ? SysMman.ProtRead : SysMman.ProtRead | SysMman.ProtWrite;
+        int protection = (int)plan.Protection;
         nuint length = (nuint)plan.Bytes.Length;
         nint wanted = AddressFor(plan);
 
         nint address = 0;
         error = Errno.EOPNOTSUPP;
-        if (!isDevice)
+        // MAP_SYNC is of shared mappings alone: mmap(2).
+        if (!isDevice && !plan.IsPrivate)
         {
             address = SysMman.Map(wanted, length, protection, SysMman.MapSharedValidate | SysMman.MapSync, file, plan.Bytes.Offset);
             error = address == 0 ? Marshal.GetLastPInvokeError() : 0;
@@ -32,7 +33,7 @@ internal static unsafe class AddressSpace
         isSync = address != 0;
         if (error is Errno.EOPNOTSUPP or Errno.EINVAL)
         {
-            address = SysMman.Map(wanted, length, protection, SysMman.MapShared, file, plan.Bytes.Offset);
+            address = SysMman.Map(wanted, length, protection, plan.IsPrivate ? SysMman.MapPrivate : SysMman.MapShared, file, plan.Bytes.Offset);
             error = address == 0 ? Marshal.GetLastPInvokeError() : 0;
         }
         return address;

@@ -61,6 +61,25 @@ internal static partial class Fcntl
         return flags >= 0 && (access == ReadWrite || (isReadOnly && access == ReadOnly));
     }
 
+    /// <summary>Whether it was opened to write only: such a file cannot be mapped (mmap(2), EACCES).</summary>
+    public static bool IsWriteOnly(SafeFileHandle file) => fcntl(file, GetFlags, 0) is var flags && flags >= 0 && (flags & (WriteOnly | ReadWrite)) == WriteOnly;
+
+    /// <summary>Deallocates whole pages of a file and allocates others, which read as zero; its length stays.</summary>
+    public static int Renew(SafeFileHandle file, ByteRange pages)
+    {
+        const int keepSize = 1, punchHole = 2; // linux/falloc.h
+        int result = Result(fallocate(file, punchHole | keepSize, pages.Offset, pages.Length));
+        return result == 0 ? Allocate(file, pages.Offset, pages.Length, isLengthKept: true) : result;
+    }
+
+    /// <summary>Another descriptor of the same open file, closed on exec; null where there are too many.</summary>
+    public static SafeFileHandle? Duplicate(SafeFileHandle file)
+    {
+        const int duplicateCloseOnExec = 1030; // F_DUPFD_CLOEXEC
+        int copy = fcntl(file, duplicateCloseOnExec, 0);
+        return copy < 0 ? null : new SafeFileHandle(copy, ownsHandle: true);
+    }
+
     /// <summary>open(2), closed on exec.</summary>
     public static int Open(string path, int flags, out SafeFileHandle file) => OpenAt(null, path, flags, 0, out file);
 

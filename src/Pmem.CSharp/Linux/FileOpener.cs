@@ -22,7 +22,8 @@ internal static class FileOpener
 
     public static LinuxFile Open(FileRequest request)
     {
-        if (request.Handle is { } handle) return LinuxFile.OfCaller(request.Path, handle);
+        if (request.Handle is { } written && Fcntl.IsWriteOnly(written)) throw Failures.OfRefusal(Refusal.WriteOnly, request.Path);
+        if (request.Handle is { } handle) return LinuxFile.OfCaller(request.Path, handle, request.IsMapped);
         if (request.New is not { } made) return Existing(request);
         return made.IsTemporary ? Temporary(request.Path, made) : Named(request.Path, made);
     }
@@ -38,13 +39,16 @@ internal static class FileOpener
         }
     }
 
-    private static LinuxFile Existing(FileRequest request)
+    /// <summary>An existing file, to ask what it is before it is mapped.</summary>
+    public static SafeFileHandle OpenToAsk(string path, bool isReadOnly)
     {
-        int flags = request.IsReadOnly ? Fcntl.ReadOnly : Fcntl.ReadWrite;
-        int error = OpenPatiently(null, request.Path, flags, out SafeFileHandle handle);
-        if (error == -Errno.ENOENT && Place.IsDirectoryMissing(request.Path)) throw Failures.OfMissingDirectory(request.Path, "open");
-        return error == 0 ? LinuxFile.Found(request.Path, handle, null) : throw Failures.OfErrno(-error, request.Path, "open");
+        int error = OpenPatiently(null, path, isReadOnly ? Fcntl.ReadOnly : Fcntl.ReadWrite, out SafeFileHandle handle);
+        if (error == -Errno.ENOENT && Place.IsDirectoryMissing(path)) throw Failures.OfMissingDirectory(path, "open");
+        return error == 0 ? handle : throw Failures.OfErrno(-error, path, "open");
     }
+
+    private static LinuxFile Existing(FileRequest request) =>
+        LinuxFile.Found(request.Path, OpenToAsk(request.Path, request.IsReadOnly), null);
 
     /// <summary>The file of this name, or a new one that gets it.</summary>
     private static LinuxFile Named(string path, NewFile made)

@@ -11,6 +11,7 @@ internal sealed class LinuxFile : StoredFile
 {
     private readonly SafeFileHandle _handle;
     private readonly bool _isOurs;
+    private bool _isMapped;
     private readonly Place? _place;
     private readonly Stack<Action> _undo = [];
     private Naming _naming;
@@ -52,9 +53,14 @@ internal sealed class LinuxFile : StoredFile
     /// </summary>
     public SafeFileHandle? OpenOnceMore(bool isReadOnly)
     {
-        if (_isOurs || !Kind.IsRegularFile || !Fcntl.MayBeMapped(_handle, isReadOnly)) return null;
+        if (_isOurs || _isMapped || !Kind.IsRegularFile || !Fcntl.MayBeMapped(_handle, isReadOnly)) return null;
+        return OpenAgain(isReadOnly, out SafeFileHandle again) == 0 ? again : null;
+    }
+
+    private int OpenAgain(bool isReadOnly, out SafeFileHandle again)
+    {
         int flags = (isReadOnly ? Fcntl.ReadOnly : Fcntl.ReadWrite) | Fcntl.NonBlocking;
-        return Fcntl.Open($"/proc/self/fd/{_handle.DangerousGetHandle()}", flags, out SafeFileHandle again) == 0 ? again : null;
+        return Fcntl.Open($"/proc/self/fd/{_handle.DangerousGetHandle()}", flags, out again);
     }
 
     public override string Path { get; }
@@ -76,7 +82,8 @@ internal sealed class LinuxFile : StoredFile
     public static LinuxFile Nameless(string path, SafeFileHandle handle) => new(path, handle, null);
 
     /// <summary>A file that the caller has open, and closes; its name is the caller's.</summary>
-    public static LinuxFile OfCaller(string path, SafeFileHandle handle) => new(path, handle, null, isOurs: false);
+    public static LinuxFile OfCaller(string path, SafeFileHandle handle, bool isMapped) =>
+        new(path, handle, null, isOurs: false) { _isMapped = isMapped };
 
     /// <summary>A file without a name, which <see cref="Keep"/> gives it.</summary>
     public static LinuxFile Unnamed(string path, SafeFileHandle handle, Place place) =>
@@ -104,6 +111,12 @@ internal sealed class LinuxFile : StoredFile
         Throw(Fcntl.Allocate(_handle, bytes.Offset, bytes.Length), $"reserve {bytes.Length} bytes of");
 
     public override void Sync() => Throw(Unistd.Sync(_handle), "make durable the length of");
+
+    public override void SyncApart()
+    {
+        Throw(OpenAgain(isReadOnly: false, out SafeFileHandle apart), "open again");
+        using (apart) Throw(Unistd.Sync(apart), "make durable the length of");
+    }
 
     /// <summary>
     /// Without a durable name, a power failure can leave a file whose bytes were persisted and that is in no directory

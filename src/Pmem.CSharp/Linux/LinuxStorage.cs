@@ -6,19 +6,21 @@ namespace Pmem.Linux;
 /// <summary>Files, mappings and msync of Linux.</summary>
 internal sealed class LinuxStorage : Storage
 {
-    public override StoredFile Open(FileRequest request) => FileOpener.Open(request);
+    public override StoredFile Open(FileRequest request) =>
+        request.AnonymousBytes is { } bytes ? new AnonymousFile(request.Path, bytes) : FileOpener.Open(request);
 
     public override RawMapping Map(StoredFile file, in MapPlan plan)
     {
+        if (file is AnonymousFile memory) return memory.Map(plan);
         bool isDevice = file.Kind.IsDaxDevice;
         var linux = (LinuxFile)file;
-        using SafeFileHandle? own = linux.OpenOnceMore(plan.IsReadOnly);
+        using SafeFileHandle? own = linux.OpenOnceMore(plan.IsReadOnly || plan.IsPrivate);
         nint address = AddressSpace.Map(own ?? linux.Handle, plan, isDevice, out bool isSync, out int error);
         if (address == 0) throw Failures.OfErrno(error, file.Path, $"map bytes {plan.Bytes.Offset} to {plan.Bytes.End} of");
-        if (!isDevice && !isSync) return new RawMapping(address, MappingKind.PageCache, "");
-        return new RawMapping(
-            address, isDevice ? MappingKind.DeviceDax : MappingKind.FileDax,
-            Sysfs.Machine.PersistenceDomainOf(file.Device, isBlockDevice: isSync));
+        if (plan.IsPrivate) return new RawMapping(address, MappingKind.PrivateCopy, "");
+        MappingKind kind = isDevice ? MappingKind.DeviceDax : isSync ? MappingKind.FileDax : MappingKind.PageCache;
+        string domain = kind.IsPageCache ? "" : Sysfs.Machine.PersistenceDomainOf(file.Device, isBlockDevice: isSync);
+        return new RawMapping(address, kind, domain) { Kept = plan.IsKept || isSync ? Fcntl.Duplicate(own ?? linux.Handle) : null };
     }
 
     public override int Unmap(nint address, long lengthBytes) =>
@@ -28,4 +30,21 @@ internal sealed class LinuxStorage : Storage
 
     public override int Populate(nint address, long lengthBytes, bool isReadOnly) =>
         AddressSpace.Populate(address, lengthBytes, isReadOnly);
+
+    public override bool IsMapped(nint address, long lengthBytes) => SysMman.IsMapped(address, (nuint)lengthBytes);
+
+    public override unsafe int TryCopy(SafeFileHandle? file, nint address, long fileOffset, Span<byte> bytes, bool isRead)
+    {
+        if (file is not null && isRead) return -Unistd.ReadAll(file, bytes, fileOffset);
+        // SAFETY: the bytes are pinned; what is at the address the kernel alone touches.
+        fixed (byte* own = bytes)
+            return isRead ? SysUio.Read(address, own, (nuint)bytes.Length) : SysUio.Write(address, own, (nuint)bytes.Length);
+    }
+
+    public override nint ReserveSpace(nint address, long lengthBytes, long alignmentBytes, out int error) =>
+        ReservedSpace.Reserve(address, lengthBytes, alignmentBytes, out error);
+
+    public override int Vacate(nint address, long lengthBytes) => ReservedSpace.Vacate(address, lengthBytes);
+
+    public override int Move(nint from, nint to, long lengthBytes) => ReservedSpace.Move(from, to, lengthBytes);
 }

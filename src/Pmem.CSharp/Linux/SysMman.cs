@@ -11,6 +11,9 @@ namespace Pmem.Linux;
 //  not know MAP_SHARED_VALIDATE: EINVAL                             mmap(2)
 //  MADV_POPULATE_READ = 22, MADV_POPULATE_WRITE = 23: EINVAL
 //  before 5.14, EFAULT where an access would end in SIGBUS           madvise(2)
+//  MAP_FIXED = 0x10, MAP_FIXED_NOREPLACE = 0x100000: EEXIST where
+//  something is mapped; a hint before Linux 4.17                     mmap(2)
+//  mremap moves, and unmaps what was at the new address              mremap(2), MREMAP_FIXED
 //  msync wants an address that is a multiple of the page            msync(2)
 
 /// <summary>sys/mman.h.</summary>
@@ -22,9 +25,11 @@ internal static unsafe partial class SysMman
     public const int ProtExec = 4;
 
     public const int MapShared = 1;
-    private const int MapPrivate = 2;
+    public const int MapPrivate = 2;
     public const int MapSharedValidate = 3;
     private const int MapAnonymousFlag = 0x20;
+    private const int MapFixed = 0x10;
+    public const int MapFixedNoReplace = 0x100000;
     public const int MapNoReserve = 0x4000;
     public const int MapSync = 0x80000;
 
@@ -41,10 +46,21 @@ internal static unsafe partial class SysMman
     }
 
     /// <summary>Maps private memory without a file; 0 where it fails.</summary>
-    public static nint MapAnonymous(nuint lengthBytes, int protection, int moreFlags = 0)
+    public static nint MapAnonymous(nuint lengthBytes, int protection, int moreFlags = 0, nint hint = 0)
     {
-        nint address = mmap(0, lengthBytes, protection, MapPrivate | MapAnonymousFlag | moreFlags, -1, 0);
+        nint address = mmap(hint, lengthBytes, protection, MapPrivate | MapAnonymousFlag | moreFlags, -1, 0);
         return address == Failed ? 0 : address;
+    }
+
+    /// <summary>Replaces what is mapped in a range by nothing that can be accessed, in one step: 0, or the error number.</summary>
+    public static int Blank(nint address, nuint lengthBytes) =>
+        MapAnonymous(lengthBytes, ProtNone, MapNoReserve | MapFixed, address) != 0 ? 0 : Marshal.GetLastPInvokeError();
+
+    /// <summary>Moves a mapping over what is mapped at an address: 0, or the error number.</summary>
+    public static int Move(nint from, nint to, nuint lengthBytes)
+    {
+        const int mayMove = 1, isFixed = 2;
+        return mremap(from, lengthBytes, lengthBytes, mayMove | isFixed, to) == Failed ? Marshal.GetLastPInvokeError() : 0;
     }
 
     /// <summary>Makes pages present, readable or writable: 0, or the error number.</summary>
@@ -78,6 +94,16 @@ internal static unsafe partial class SysMman
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial nint mmap(nint address, nuint length, int protection, int flags, SafeFileHandle file, long offset);
+
+    /// <summary>Whether every page is mapped: msync(MS_ASYNC) does no more than look (msync(2), NOTES; ENOMEM).</summary>
+    public static bool IsMapped(nint address, nuint lengthBytes)
+    {
+        const int asynchronous = 1;
+        return msync(address, lengthBytes, asynchronous) == 0;
+    }
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint mremap(nint from, nuint length, nuint newLength, int flags, nint to);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int madvise(nint address, nuint length, int advice);

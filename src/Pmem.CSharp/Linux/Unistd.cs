@@ -47,6 +47,23 @@ internal static unsafe partial class Unistd
         return 0;
     }
 
+    /// <summary>Reads all of the bytes, at an offset of the file; -EFAULT where it ends before.</summary>
+    public static int ReadAll(SafeFileHandle file, Span<byte> bytes, long offset)
+    {
+        while (!bytes.IsEmpty)
+        {
+            nint count;
+            // SAFETY: the bytes are pinned, and as many as are passed.
+            fixed (byte* start = bytes) count = pread(file, start, (nuint)bytes.Length, offset);
+            int error = count < 0 ? Marshal.GetLastPInvokeError() : Errno.EFAULT;
+            if (count <= 0 && error != Errno.EINTR) return -error;
+            if (count <= 0) continue;
+            bytes = bytes[(int)count..];
+            offset += count;
+        }
+        return 0;
+    }
+
     /// <summary>
     /// Gives an open file a name, unless there is something of that name (EEXIST). By the descriptor itself where the kernel
     /// allows that to this process, else by /proc: linkat(2), AT_EMPTY_PATH; open(2) on O_TMPFILE. ENOENT: neither works here.
@@ -79,6 +96,9 @@ internal static unsafe partial class Unistd
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int syncfs(SafeFileHandle file);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint pread(SafeFileHandle file, byte* bytes, nuint count, long offset);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial nint pwrite(SafeFileHandle file, byte* bytes, nuint count, long offset);

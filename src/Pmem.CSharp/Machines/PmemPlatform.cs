@@ -30,6 +30,9 @@ public static class PmemPlatform
         public readonly StubLines Lines = lines;
     }
 
+    /// <summary>The granularity that the environment forces, read each time: libpmem2(7); null where it does not.</summary>
+    internal static string? Forced => SysAuxv.IsElevated ? null : Environment.GetEnvironmentVariable(PmemEnvironment.ForceVariable);
+
     private static PlatformFacts Probe()
     {
         if (!OperatingSystem.IsLinux())

@@ -37,6 +37,7 @@ internal static class FileMapper
 
     private static MappedFile MapExisting(StoredFile file, MapRequest request)
     {
+        Allow(!request.IsPrivate || !file.Kind.IsDaxDevice, Refusal.NewDoesNotApply("Private", "a device"), file.Path);
         if (request.IsReserved)
         {
             Allow(!file.Kind.IsDaxDevice, Refusal.NewDoesNotApply("Reserve", "a device"), file.Path);
@@ -126,26 +127,49 @@ internal static class FileMapper
     {
         Platform platform = PmemPlatform.Current;
         ByteRange bytes = RangeOf(file, request, fileLengthBytes);
-        long alignment = MappingPlan.AlignmentFor(platform.PageSizeBytes, file.UnitBytes, bytes.Length);
-        var plan = new MapPlan(bytes, request.File.IsReadOnly, alignment, platform.Environment.MmapHint);
+        long alignment = MappingPlan.AlignmentFor(platform.PageSizeBytes, file.UnitBytes, Math.Max(bytes.Length, request.ReserveLengthBytes));
+        using ReservedRange? room = ReservedRange.For(request, file, bytes, alignment);
+        bool isReadOnly = !request.Protection.HasFlag(PmemProtection.Write);
+        var plan = new MapPlan(bytes, isReadOnly, alignment, platform.Environment.MmapHint)
+        {
+            IsKept = room is not null,
+            Protection = request.Protection,
+            IsPrivate = request.IsPrivate,
+        };
         RawMapping raw = System.Map(file, plan);
 
         var facts = new MappingFacts(file.Path, bytes, raw.Kind, plan.IsReadOnly, raw.PersistenceDomain, platform);
-        FSharpResult<MappingInfo, Refusal> decision = MappingInfo.Decide(facts);
+        FSharpResult<MappingInfo, Refusal> decision = PmemPlatform.Forced is { } forced
+            ? Forced(facts, forced)
+            : MappingInfo.Decide(facts);
         if (request.Required is StoreGranularity required && decision.IsOk) decision = decision.ResultValue.Require(required);
         try
         {
-            return new MappedFile(raw.Address, decision.ValueOrThrow(file.Path), file.Device)
+            var mapped = new MappedFile(raw.Address, decision.ValueOrThrow(file.Path), file.Device)
             {
                 Identity = file.Identity,
                 UnitBytes = file.UnitBytes,
+                Kept = raw.Kept,
+                Protection = request.Protection,
+                IsSparse = request.File.New is { IsSparse: true },
+                IsPrefaulted = request.IsPrefaulted,
             };
+            return room is null ? mapped : room.MoveIn(mapped, raw.Address);
         }
         catch
         {
+            raw.Kept?.Dispose();
             _ = System.Unmap(raw.Address, new ByteRange(0, bytes.Length).AlignOut(file.UnitBytes).Length);
             throw;
         }
+    }
+
+    private static FSharpResult<MappingInfo, Refusal> Forced(MappingFacts facts, string forced)
+    {
+        FSharpResult<StoreGranularity, Refusal> granularity = PmemEnvironment.ForcedGranularity(forced);
+        return granularity.IsOk
+            ? MappingInfo.Say(facts, granularity.ResultValue, $"{PmemEnvironment.ForceVariable} says so")
+            : FSharpResult<MappingInfo, Refusal>.NewError(granularity.ErrorValue);
     }
 
     private static ByteRange RangeOf(StoredFile file, MapRequest request, long fileLengthBytes) => MappingPlan

@@ -47,7 +47,7 @@ public sealed class PmemCreateOptions : PmemMapOptions
         return For(file, new NewFile(lengthBytes));
     }
 
-    private MapRequest For(FileRequest file, NewFile made) => new(file with
+    private unsafe MapRequest For(FileRequest file, NewFile made) => new(file with
     {
         New = made with
         {
@@ -58,10 +58,12 @@ public sealed class PmemCreateOptions : PmemMapOptions
         },
     })
     {
+        Address = (nint)Address,
         Offset = Offset,
         LengthBytes = Length,
         Required = RequiredGranularity,
         IsPrefaulted = Prefault,
+        ReserveLengthBytes = ReserveLength,
     };
 
     private void RefuseWhatNeedsAName(string what, string path)

@@ -15,6 +15,17 @@ public abstract class PmemMapOptions
     public long Length { get; init; }
 
     /// <summary>
+    /// Where the mapping is to be, a multiple of the page; null for anywhere. Refused where something is mapped there.
+    /// </summary>
+    public unsafe byte* Address { get; init; }
+
+    /// <summary>
+    /// How much address space to keep behind the first byte, in bytes, so that <see cref="PmemMapping.Grow"/> can extend the mapping where
+    /// it is. It costs no memory. 0 for a mapping that does not grow.
+    /// </summary>
+    public long ReserveLength { get; init; }
+
+    /// <summary>
     /// Make every page present before the mapping is handed out (madvise(2), MADV_POPULATE_WRITE; before Linux 5.14 by
     /// touching each), so that no access has to wait for one. Blocks of a sparse file are allocated by it. Where that fails,
     /// for want of space or memory, nothing is mapped.

@@ -88,7 +88,7 @@ public sealed unsafe partial class PmemMapping
             : path;
     }
 
-    private static FileRequest Checked(SafeFileHandle file)
+    internal static FileRequest Checked(SafeFileHandle file)
     {
         ArgumentNullException.ThrowIfNull(file);
         if (file.IsInvalid) throw new ArgumentException("The handle is of no open file.", nameof(file));
@@ -96,9 +96,11 @@ public sealed unsafe partial class PmemMapping
         return new FileRequest($"descriptor {file.DangerousGetHandle()}") { Handle = file };
     }
 
-    private static PmemMapping Over(MapRequest request)
+    internal static PmemMapping Over(MapRequest request)
     {
         MappedFile file = FileMapper.Map(request);
-        return new PmemMapping(file, Persister.For(file));
+        var mapping = new PmemMapping(file, Persister.For(file));
+        if (file.Room is { } room) room.Mapping = mapping;
+        return mapping;
     }
 }

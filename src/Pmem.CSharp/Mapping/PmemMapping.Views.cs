@@ -87,10 +87,10 @@ public sealed unsafe partial class PmemMapping
         return new PmemBufferWriter(this, offset, length);
     }
 
-    private int LengthOfSpan(string instead) => _length <= int.MaxValue
-        ? (int)_length
+    private int LengthOfSpan(string instead) => _length is var length && length <= int.MaxValue
+        ? (int)length
         : throw new InvalidOperationException(
-            $"'{Path}' has {_length} bytes, more than a span can have (2^31 - 1); use {instead} for a part of it.");
+            $"'{Path}' has {length} bytes, more than a span can have (2^31 - 1); use {instead} for a part of it.");
 
     private Span<byte> SpanOf(long offset, int length)
     {

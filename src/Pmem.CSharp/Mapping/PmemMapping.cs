@@ -19,17 +19,20 @@ public sealed unsafe partial class PmemMapping : IDisposable
     private const int NotMapped = 0, StillMapped = 1;
     private static long s_lastNumber;
 
-    private readonly MappedFile _file;
+    private MappedFile _file;
     private readonly Persister _persister;
     private readonly Copier _copier;
     private readonly CopyPlans _plans;
     private readonly ShortStores _short;
     private readonly nint _address;
-    private readonly long _length;
-    private readonly long _endOfLastLine;
+    private long _length;
+    private long _endOfLastLine;
     private readonly long _number = Interlocked.Increment(ref s_lastNumber);
     private readonly bool _isReadOnly;
+
+    /// <summary>No call may enter: it was disposed, or its pages may not be accessed at all.</summary>
     private bool _isClosed;
+    private bool _isDisposed;
     private int _mapped = StillMapped;
 
     internal PmemMapping(MappedFile file, Persister persister)
@@ -41,9 +44,10 @@ public sealed unsafe partial class PmemMapping : IDisposable
         _plans = CopyPlans.Of(platform, file.Info.Granularity);
         _address = file.Address;
         _length = file.LengthBytes;
-        _endOfLastLine = Units.up(platform.LineSizeBytes - 1, _length);
+        _endOfLastLine = EndOfLastLine(file);
         _isReadOnly = file.Info.Facts.IsReadOnly;
         if (!_isReadOnly) _short = persister.Short.For(_plans.For(PmemCopyOptions.None));
+        _isClosed = IsBarred;
     }
 
     /// <summary>The path, as it was given.</summary>
@@ -69,10 +73,13 @@ public sealed unsafe partial class PmemMapping : IDisposable
     {
         get
         {
-            ThrowIfClosed();
+            if (Volatile.Read(ref _isDisposed)) throw Closed();
             return (byte*)_address;
         }
     }
+
+    /// <summary>Whether its pages may neither be read nor stored to.</summary>
+    private bool IsBarred => (_file.Protection & (PmemProtection.Read | PmemProtection.Write)) == PmemProtection.None;
 
     /// <summary>Path, length, is-pmem, granularity and how a persist is done, in a line.</summary>
     public override string ToString() => _file.Info.ToString();
@@ -88,6 +95,7 @@ public sealed unsafe partial class PmemMapping : IDisposable
     /// </remarks>
     public void Dispose()
     {
+        Volatile.Write(ref _isDisposed, true);
         Volatile.Write(ref _isClosed, true);
         if (InFlight.IsThisThreadIn(_number)) ThreadPool.UnsafeQueueUserWorkItem(static mapping => mapping.Unmap(), this, preferLocal: false);
         else if (Unmap() is var error and not 0) throw Failures.OfErrno(error, Path, "unmap");
@@ -147,8 +155,9 @@ public sealed unsafe partial class PmemMapping : IDisposable
         throw Closed();
     }
 
-    private ObjectDisposedException Closed() =>
-        new(nameof(PmemMapping), $"The mapping of '{Path}' was disposed; this call touched nothing and made nothing durable.");
+    private InvalidOperationException Closed() => IsBarred && !_isDisposed
+        ? new InvalidOperationException($"'{Path}' is mapped without {nameof(PmemProtection.Read)} and {nameof(PmemProtection.Write)}; only its {nameof(Pointer)} can be used.")
+        : new ObjectDisposedException(nameof(PmemMapping), $"The mapping of '{Path}' was disposed; this call touched nothing and made nothing durable.");
 
     [DoesNotReturn]
     private void ThrowOutside(long offset, long length, string offsetName)

@@ -15,15 +15,35 @@ public sealed class PmemOpenOptions : PmemMapOptions
     /// </summary>
     public bool Reserve { get; init; }
 
-    internal MapRequest For(FileRequest file)
+    /// <summary>
+    /// Map a copy (MAP_PRIVATE): stores are seen through this mapping alone and never reach the file, and a persist makes nothing durable
+    /// (<see cref="MappingInfo.IsVolatile"/>). The file need only be open to read. Refused of a device.
+    /// </summary>
+    public bool Private { get; init; }
+
+    /// <summary>
+    /// What may be done with the pages; null for Read and Write, or Read where <see cref="ReadOnly"/> is set. Without Read and Write only the
+    /// Pointer can be used: every other member refuses.
+    /// </summary>
+    public PmemProtection? Protection { get; init; }
+
+    internal unsafe MapRequest For(FileRequest file)
     {
+        PmemProtection protection = Protection ?? (ReadOnly ? PmemProtection.Read : PmemProtection.Read | PmemProtection.Write);
+        bool isWritten = protection.HasFlag(PmemProtection.Write);
         if (ReadOnly && Reserve) throw Failures.OfRefusal(Refusal.NewContradiction(nameof(ReadOnly), nameof(Reserve)), file.Path);
-        return new MapRequest(file with { IsReadOnly = ReadOnly })
+        if (ReadOnly && isWritten) throw Failures.OfRefusal(Refusal.NewContradiction(nameof(ReadOnly), nameof(Protection)), file.Path);
+        if (Private && ReserveLength != 0) throw Failures.OfRefusal(Refusal.NewContradiction(nameof(Private), nameof(ReserveLength)), file.Path);
+        return new MapRequest(file with { IsReadOnly = Private || !isWritten })
         {
+            Protection = protection,
+            IsPrivate = Private,
+            Address = (nint)Address,
             Offset = Offset,
             LengthBytes = Length,
             Required = RequiredGranularity,
             IsPrefaulted = Prefault,
+            ReserveLengthBytes = ReserveLength,
             IsReserved = Reserve,
         };
     }

@@ -43,21 +43,44 @@ internal static class RangeTracker
         }
     }
 
-    /// <summary>Unmaps a range, and forgets it if that succeeds: 0, or the error number.</summary>
-    public static int Unmap(nint start, nint length)
+    /// <summary>Tracks a mapping instead of what it was before it grew, or failed to.</summary>
+    public static void Replace(MappedFile file, MappedFile by)
     {
         lock (Gate)
         {
-            int error = FileMapper.System.Unmap(start, length);
+            Forget(file.Address, file.Address + file.MappedBytes);
+            Add(by);
+        }
+    }
+
+    /// <summary>Unmaps a range, and forgets it if that succeeds: 0, or the error number. The address space may stay reserved.</summary>
+    public static int Unmap(nint start, nint length, bool staysReserved = false)
+    {
+        lock (Gate)
+        {
+            int error = staysReserved ? FileMapper.System.Vacate(start, length) : FileMapper.System.Unmap(start, length);
             if (error == 0) Forget(start, start + length);
             return error;
         }
     }
 
     /// <summary>Forgets a range, or the part of it that is in the tracked ones.</summary>
-    public static void Remove(nint start, nint length)
+    public static int Remove(nint start, nint length)
     {
         lock (Gate) Forget(start, start + length);
+        return 0;
+    }
+
+    /// <summary>Tracks a mapping, unless a part of it is tracked already.</summary>
+    public static bool TryAdd(MappedFile file)
+    {
+        lock (Gate)
+        {
+            nint end = file.Address + file.LengthBytes;
+            bool isFree = PieceAt(file.Address, end, out nint next) is null && next == end;
+            if (isFree) Add(file);
+            return isFree;
+        }
     }
 
     /// <summary>Cuts a file, unless that would be below the end of a live mapping of it: then the end, else 0.</summary>

@@ -77,6 +77,12 @@ internal static class Failures
         path, number)
     { NotDurable = [new ByteRange(offset, length)] };
 
+    /// <summary>The kernel could not copy to or from memory that is mapped.</summary>
+    public static PmemException OfBroken(int number, string path, long offset, long length, string doing) => new(
+        $"Cannot {doing} bytes {offset} to {offset + length} of '{path}': {Errno.Describe(number)}. Somebody shortened the file, or its memory is "
+        + "broken: look at the length, and at the bad blocks (PmemSource.FindBadBlocks, ndctl list --media-errors).",
+        path, number);
+
     /// <summary>A deep flush that cannot reach the device. What an ordinary persist made durable stays so.</summary>
     public static PmemException OfDeepFlush(Refusal refusal, string path)
     {

@@ -9,6 +9,12 @@ internal sealed record FileRequest(string Path)
     /// <summary>The file itself, where the caller has it open.</summary>
     public SafeFileHandle? Handle { get; init; }
 
+    /// <summary>The handle is that of a live mapping, and more of the file is to be mapped by it.</summary>
+    public bool IsMapped { get; init; }
+
+    /// <summary>Memory without a file, of so many bytes; null for a file.</summary>
+    public long? AnonymousBytes { get; init; }
+
     public bool IsReadOnly { get; init; }
 
     /// <summary>What to do about a file that is not there; null where it must be.</summary>
@@ -43,21 +49,4 @@ internal enum Longer
 
     /// <summary>It is cut whatever is mapped, as libpmem does it.</summary>
     CutBelowMappings,
-}
-
-/// <summary>Which bytes of a file are mapped, and how.</summary>
-internal sealed record MapRequest(FileRequest File)
-{
-    public long Offset { get; init; }
-
-    /// <summary>0 for all from the offset on.</summary>
-    public long LengthBytes { get; init; }
-
-    public StoreGranularity? Required { get; init; }
-
-    /// <summary>Storage is reserved for what is mapped.</summary>
-    public bool IsReserved { get; init; }
-
-    /// <summary>Every page is there before the mapping is handed out.</summary>
-    public bool IsPrefaulted { get; init; }
 }

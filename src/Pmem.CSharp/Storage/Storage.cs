@@ -1,3 +1,5 @@
+using Microsoft.Win32.SafeHandles;
+
 namespace Pmem;
 
 /// <summary>
@@ -20,6 +22,23 @@ internal abstract class Storage : IPageSync
 
     /// <summary>Makes every page of a mapping present: 0, or the error number.</summary>
     public abstract int Populate(nint address, long lengthBytes, bool isReadOnly);
+
+    /// <summary>Whether every page of a range is mapped.</summary>
+    public abstract bool IsMapped(nint address, long lengthBytes);
+
+    /// <summary>
+    /// Copies through the kernel, by the file where one is given and bytes are read: 0, or the error number where memory is broken.
+    /// </summary>
+    public abstract int TryCopy(SafeFileHandle? file, nint address, long fileOffset, Span<byte> bytes, bool isRead);
+
+    /// <summary>Reserves address space, at an address where one is given: its start, or 0 and the error number.</summary>
+    public abstract nint ReserveSpace(nint address, long lengthBytes, long alignmentBytes, out int error);
+
+    /// <summary>Unmaps what lies in reserved space, which stays reserved throughout: 0, or the error number.</summary>
+    public abstract int Vacate(nint address, long lengthBytes);
+
+    /// <summary>Moves a mapping into reserved space: 0, or the error number, and then the mapping is where it was.</summary>
+    public abstract int Move(nint from, nint to, long lengthBytes);
 }
 
 /// <summary>The part of it that makes pages durable.</summary>
@@ -34,13 +53,27 @@ internal interface IPageSync
 /// <param name="IsReadOnly">Whether only reading is possible.</param>
 /// <param name="AlignmentBytes">What the address should be a multiple of, beside the offset.</param>
 /// <param name="Hint">Where to look for room; 0 for anywhere, at random.</param>
-internal readonly record struct MapPlan(ByteRange Bytes, bool IsReadOnly, long AlignmentBytes, long Hint);
+internal readonly record struct MapPlan(ByteRange Bytes, bool IsReadOnly, long AlignmentBytes, long Hint)
+{
+    /// <summary>The descriptor is to outlive the mapping call.</summary>
+    public bool IsKept { get; init; }
+
+    /// <summary>What may be done with the pages.</summary>
+    public PmemProtection Protection { get; init; } = IsReadOnly ? PmemProtection.Read : PmemProtection.Read | PmemProtection.Write;
+
+    /// <summary>Stores are to a copy of the pages, and never reach the file.</summary>
+    public bool IsPrivate { get; init; }
+}
 
 /// <summary>What came of it.</summary>
 /// <param name="Address">The first byte.</param>
 /// <param name="Kind">What the mapping is made of.</param>
 /// <param name="PersistenceDomain">What the region that holds the memory says of its caches; empty where none does.</param>
-internal readonly record struct RawMapping(nint Address, MappingKind Kind, string PersistenceDomain);
+internal readonly record struct RawMapping(nint Address, MappingKind Kind, string PersistenceDomain)
+{
+    /// <summary>The open file that was mapped, where it is to be kept.</summary>
+    public SafeFileHandle? Kept { get; init; }
+}
 
 /// <summary>Which file it is, whatever its names: the device that holds it, and its number there.</summary>
 internal readonly record struct FileIdentity(ulong Device, ulong Number);
@@ -79,6 +112,9 @@ internal abstract class StoredFile : IDisposable
 
     /// <summary>Makes length and storage durable.</summary>
     public abstract void Sync();
+
+    /// <summary>The same by an open file of its own, so that a mapping of this one still hears of each failed write-back.</summary>
+    public abstract void SyncApart();
 
     /// <summary>
     /// Gives a new file its name, and makes the name durable; from here on nothing is taken back. False where somebody took

@@ -32,7 +32,10 @@ type internal DeepFlush =
     /// </summary>
     static member Decide(kind: MappingKind, state: DeepFlushState) =
         match kind, state with
-        | PageCache, _ -> Ok DeepFlush.SyncPages
+        | PrivateCopy, _
+        | Anonymous, _ -> Ok DeepFlush.Nothing
+        | PageCache, _
+        | Adopted, _ -> Ok DeepFlush.SyncPages
         | _, DeepFlushState.NotNeeded -> Ok DeepFlush.Nothing
         | _, DeepFlushState.Writable -> Ok DeepFlush.WriteRegion
         | FileDax, _ -> Ok DeepFlush.SyncPages

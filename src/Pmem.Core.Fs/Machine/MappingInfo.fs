@@ -20,6 +20,12 @@ type MappingKind =
     | DeviceDax
     /// A file through the page cache.
     | PageCache
+    /// A private copy of a file's pages (MAP_PRIVATE): no store to it ever reaches the file.
+    | PrivateCopy
+    /// Memory without a file.
+    | Anonymous
+    /// Memory that somebody else mapped.
+    | Adopted
 
     /// In words.
     override kind.ToString() =
@@ -27,6 +33,12 @@ type MappingKind =
         | FileDax -> "DAX file"
         | DeviceDax -> "DAX device"
         | PageCache -> "page cache"
+        | PrivateCopy -> "private copy"
+        | Anonymous -> "anonymous memory"
+        | Adopted -> "adopted memory"
+
+    /// Whether nothing that is stored to it is ever durable.
+    member kind.IsVolatile = kind = PrivateCopy || kind = Anonymous
 
 /// What was found out when a file was mapped.
 type MappingFacts =
@@ -56,10 +68,13 @@ type MappingFacts =
 module internal MappingChoice =
     let isPmem facts =
         match facts.Platform.Environment.IsPmemForce, facts.Kind with
+        | _, PrivateCopy -> struct (false, "it is a private copy: nothing is made durable")
+        | _, Anonymous -> struct (false, "it is memory without a file: nothing is made durable")
         | Setting.On, _ -> struct (true, "PMEM_IS_PMEM_FORCE is 1")
         | Setting.Off, _ -> struct (false, "PMEM_IS_PMEM_FORCE is 0")
         | Setting.Unset, FileDax -> struct (true, "MAP_SYNC was granted")
         | Setting.Unset, DeviceDax -> struct (true, "it is a device-DAX device")
+        | Setting.Unset, Adopted -> struct (false, "somebody else mapped it")
         | Setting.Unset, PageCache -> struct (false, "MAP_SYNC was refused: the file system is not DAX")
 
 /// <summary>What is known of a mapping, as an immutable value: what it maps, and how a store to it is made durable.</summary>
@@ -76,6 +91,10 @@ type MappingInfo =
         Why: string
     }
 
+    /// Whether nothing that is stored to it is ever durable: a private copy, or memory without a file. Flush, drain and persist
+    /// then succeed, and make nothing durable, as with libpmem2 (pmem2_config_set_sharing(3), pmem2_source_from_anon(3)).
+    member mapping.IsVolatile = mapping.Facts.Kind.IsVolatile
+
     /// The path, as it was given.
     member mapping.Path = mapping.Facts.Path
 
@@ -89,6 +108,7 @@ type MappingInfo =
     override mapping.ToString() =
         let persist =
             match mapping.Granularity with
+            | _ when mapping.IsVolatile -> "nothing"
             | StoreGranularity.Byte -> mapping.Facts.Platform.Fence.ToString()
             | StoreGranularity.CacheLine ->
                 String.Concat(
@@ -127,7 +147,10 @@ type MappingInfo =
         let struct (isPmem, why) = MappingChoice.isPmem facts
 
         let granularity, why =
-            if not isPmem then
+            if facts.Kind.IsVolatile then
+                // Nothing has to be flushed: PMDK, src/libpmem2/map_posix.c, get_min_granularity.
+                StoreGranularity.Byte, why
+            elif not isPmem then
                 StoreGranularity.Page, why
             elif platform.ElidesFlush facts.PersistenceDomain then
                 StoreGranularity.Byte, why
@@ -142,10 +165,34 @@ type MappingInfo =
             Ok
                 {
                     Facts = facts
+                    IsPmem = (granularity <> StoreGranularity.Page && not facts.Kind.IsVolatile)
+                    Granularity = granularity
+                    Why = why
+                }
+
+    /// The granularity that somebody says it has, and that is not found out: by PMEM2_FORCE_GRANULARITY, or of memory that is adopted.
+    static member internal Say(facts: MappingFacts, granularity: StoreGranularity, why: string) =
+        if facts.Kind.IsVolatile then
+            MappingInfo.Decide facts
+        elif
+            granularity = StoreGranularity.CacheLine
+            && facts.Platform.WriteBack = NoWriteBack
+        then
+            Error(NoWayToPersist facts.Platform.WhyNoWriteBack)
+        elif granularity = StoreGranularity.Page && facts.Kind = DeviceDax then
+            Error(NoWayToPersist "msync does nothing on device DAX")
+        else
+            Ok
+                {
+                    Facts = facts
                     IsPmem = (granularity <> StoreGranularity.Page)
                     Granularity = granularity
                     Why = why
                 }
+
+    /// The same of other bytes of the file.
+    member internal mapping.WithRange(bytes: ByteRange) =
+        { mapping with Facts = { mapping.Facts with FileRange = bytes } }
 
     /// Refuses a mapping that is coarser than what is required.
     member internal mapping.Require(required: StoreGranularity) =

@@ -14,6 +14,8 @@ open System.Globalization
 //  PMEM_MOVNT_THRESHOLD   bytes       shortest non-temporal copy; a negative        libpmem(7); PMDK,
 //                                     number is as unset                            src/libpmem2/x86_64/init.c
 //  PMEM_MMAP_HINT         hex         where to map; no randomisation                libpmem(7)
+//  PMEM2_FORCE_GRANULARITY  a word    the granularity of each mapping; read each    libpmem2(7)
+//                                     time that something is mapped
 //  PMEM_VECTOR_BITS       128 …       widest vector that a copy uses                this library
 //  PMEM_NO_MACHINE_CODE   0, 1        as if executable memory were refused          this library
 //
@@ -36,6 +38,14 @@ module internal Variable =
         | "0" -> Ok Setting.Off
         | "1" -> Ok Setting.On
         | _ -> Error(BadEnvironment(variable, value, "0 or 1"))
+
+    /// Of any case: libpmem2(7), ENVIRONMENT.
+    let granularity variable (value: string) =
+        match value.ToUpperInvariant() with
+        | "BYTE" -> Ok StoreGranularity.Byte
+        | "CACHE_LINE" -> Ok StoreGranularity.CacheLine
+        | "PAGE" -> Ok StoreGranularity.Page
+        | _ -> Error(BadEnvironment(variable, value, "BYTE, CACHE_LINE or PAGE"))
 
     /// A negative number is passed over, as libpmem does; its tests set -15.
     let threshold variable (value: string) =
@@ -104,7 +114,14 @@ type PmemEnvironment =
     /// Whether the values differ.
     static member op_Inequality(left: PmemEnvironment, right: PmemEnvironment) = not (Object.Equals(left, right))
 
-    /// The variables that are read.
+    /// The variable that is read each time that something is mapped, and its value, where it is set.
+    static member internal ForcedGranularity(value: string) =
+        Variable.granularity PmemEnvironment.ForceVariable value
+
+    /// Its name.
+    static member internal ForceVariable = "PMEM2_FORCE_GRANULARITY"
+
+    /// The variables that are read once.
     static member internal Variables: IReadOnlyList<string> =
         [|
             "PMEM_IS_PMEM_FORCE"

@@ -57,6 +57,16 @@ type Refusal =
     | UnknownFlags of Flags: int
     /// The mapping's granularity is coarser than the one required.
     | GranularityTooCoarse of Required: StoreGranularity * Found: StoreGranularity * Why: string
+    /// A descriptor that was opened to write only.
+    | WriteOnly
+    /// Memory that somebody else mapped, and that cannot be taken for a mapping.
+    | NotAdoptable of Why: string
+    /// What the kernel, or this kind of source, does not say.
+    | NotKnown of Why: string
+    /// Address space that is in use, or that a reservation does not have.
+    | NoAddressSpace of Why: string
+    /// A mapping that cannot become longer.
+    | CannotGrow of Why: string
     /// A device-DAX mapping on which nothing that this process may do makes a store durable.
     | NoWayToPersist of Why: string
 
@@ -74,6 +84,12 @@ type Refusal =
             say "A store granularity of one {0} was required, but here it is one {1}: {2}." values
         | NoWayToPersist why ->
             say "Nothing that this process may do makes a store to this device durable: {0}." [ why ]
+        | NoAddressSpace why -> say "There is no address space for it: {0}." [ why ]
+        | WriteOnly ->
+            "It is open to write only, and mmap(2) needs it open to read, also for a mapping that is only stored to; open it to read and write."
+        | NotAdoptable why -> say "The memory cannot be adopted: {0}." [ why ]
+        | NotKnown why -> say "That is not known: {0}." [ why ]
+        | CannotGrow why -> say "The mapping cannot grow: {0}." [ why ]
         | Contradiction(first, second) -> say "{0} and {1} exclude each other; leave one out." [ first; second ]
         | DoesNotApply(option, what) -> say "{0} does not apply to {1}; leave it out." [ option; what ]
         | UnknownFlags flags ->

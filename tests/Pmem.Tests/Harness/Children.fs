@@ -134,6 +134,25 @@ let private copyLines (path: string) =
         map.Write(0L, ReadOnlySpan(Array.zeroCreate<byte> 4096), PmemCopyOptions.NonTemporal)
         map.Fill(0L, 4096L, 1uy, PmemCopyOptions.NonTemporal))
 
+/// Grows between the marks, and tells the lengths of mapping, file and what can be stored to.
+let private grow (path: string) =
+    use map =
+        PmemMapping.Create(path, 4096L, PmemCreateOptions(ReserveLength = 40_000L))
+    // The runtime compiles meanwhile, and calls for itself: so once before.
+    using (PmemMapping.Create(path + "2", 4096L, PmemCreateOptions(ReserveLength = 40_000L))) (fun map ->
+        map.Grow 20_000L)
+
+    Posix.Mark "<begin>"
+
+    try
+        map.Grow 20_000L
+    with :? PmemException as e ->
+        printfn "refused %s" e.ErrorName
+
+    Posix.Mark "<end>"
+    map.Fill(0L, map.Length, 1uy)
+    printfn "%d %d %d" map.Length (IO.FileInfo(path).Length) (map.Length)
+
 let private table: Map<string, string -> unit> =
     Map
         [
@@ -165,6 +184,7 @@ let private table: Map<string, string -> unit> =
             "persist-over-a-hole", persistOverAHole
             "map-a-thousand-times", mapAThousandTimes
             "map-beside-others", mapBesideOthers
+            "grow", grow
         ]
 
 let run name path =

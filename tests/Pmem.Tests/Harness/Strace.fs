@@ -8,7 +8,7 @@ open System.Text.RegularExpressions
 let isThere () = Child.hasCommand "strace"
 
 let private calls =
-    "openat,statx,fstatfs,fallocate,ftruncate,pwrite64,fsync,syncfs,linkat,unlinkat,readlinkat,fcntl,mmap,munmap,madvise,msync,prlimit64"
+    "openat,statx,fstatfs,fallocate,ftruncate,pwrite64,fsync,syncfs,linkat,unlinkat,readlinkat,fcntl,mmap,mremap,munmap,madvise,msync,prlimit64"
 
 /// What the runtime calls for threads, memory and time whoever runs on it; these are not injected. Nor is close: strace lets a
 /// call fail by not making it, and a descriptor that stays open after an error of close(2) is what no Linux has.

@@ -1,0 +1,55 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Pmem;
+
+/// <content>Reading and storing where memory may be broken.</content>
+public sealed unsafe partial class PmemMapping
+{
+    /// <summary>
+    /// Copies bytes out of the mapping through the kernel: where memory is broken, or somebody else shortened the file, it is false
+    /// and says why, and not the end of the process (SIGBUS).
+    /// </summary>
+    /// <param name="offset">Where from, in bytes.</param>
+    /// <param name="destination">Where to; what it holds after a failure is undefined.</param>
+    /// <param name="error">What failed; null where it is true.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The range does not lie in the mapping.</exception>
+    /// <remarks>
+    /// A DAX file is read as a file, whose driver knows its bad blocks and survives new ones; the page cache and a DAX device by
+    /// process_vm_readv(2), which on a device helps for those that the kernel knows. It costs a system call; <see cref="Read{T}"/> costs none.
+    /// </remarks>
+    public bool TryRead(long offset, Span<byte> destination, [NotNullWhen(false)] out PmemException? error)
+    {
+        InFlight slot = Enter(offset, destination.Length);
+        int number;
+        // SAFETY: the range was checked, nothing is unmapped until the slot is left, and the destination is pinned.
+        fixed (byte* to = destination)
+            number = FileMapper.System.TryCopy(_file.SafeWay, _file.Address + (nint)offset, FileOffset(offset), new Span<byte>(to, destination.Length), isRead: true);
+        slot.Leave();
+        error = number == 0 ? null : Failures.OfBroken(number, Path, offset, destination.Length, "read");
+        return error is null;
+    }
+
+    /// <summary>
+    /// Stores bytes through the kernel: where memory is broken, or somebody else shortened the file, it is false and says why. They are
+    /// durable after a persist, as with <see cref="Store(long, ReadOnlySpan{byte})"/>.
+    /// </summary>
+    /// <param name="offset">Where to, in bytes.</param>
+    /// <param name="source">What; after a failure a part of it may be stored.</param>
+    /// <param name="error">What failed; null where it is true.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The range does not lie in the mapping.</exception>
+    /// <exception cref="InvalidOperationException">The mapping is read-only.</exception>
+    public bool TryWrite(long offset, ReadOnlySpan<byte> source, [NotNullWhen(false)] out PmemException? error)
+    {
+        ThrowIfReadOnly();
+        InFlight slot = Enter(offset, source.Length);
+        int number;
+        // SAFETY: as above; a copy out of the source only reads it.
+        fixed (byte* from = source)
+            number = FileMapper.System.TryCopy(_file.SafeWay, _file.Address + (nint)offset, FileOffset(offset), new Span<byte>(from, source.Length), isRead: false);
+        slot.Leave();
+        error = number == 0 ? null : Failures.OfBroken(number, Path, offset, source.Length, "write");
+        return error is null;
+    }
+
+    private long FileOffset(long offset) => _file.Info.Facts.FileRange.Offset + offset;
+}

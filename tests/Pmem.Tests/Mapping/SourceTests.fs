@@ -1,0 +1,358 @@
+/// Sources before they are mapped, mappings of every kind, and copies that survive what is not there.
+module Pmem.Tests.SourceTests
+
+open System
+open System.IO
+open Expecto
+open FSharp.NativeInterop
+open Pmem
+open Pmem.Linux
+open Pmem.Testing
+
+#nowarn "9" // addresses are given and taken
+
+let private page = int64 Environment.SystemPageSize
+
+let private refused<'E when 'E :> exn> (words: string list) action =
+    let error = Expect.throwsC action id
+    Expect.isTrue (error :? 'E) $"{error}"
+
+    for word in words do
+        Expect.stringContains error.Message word (string error)
+
+let private inFile length (test: string -> unit) =
+    Harness.inDirectory (fun directory ->
+        let path = Path.Combine(directory, "f")
+        File.WriteAllBytes(path, Array.init length byte)
+        test path)
+
+let private write path (text: string) =
+    Directory.CreateDirectory(nonNull (Path.GetDirectoryName(path: string)))
+    |> ignore
+
+    File.WriteAllText(path, text + "\n")
+
+/// A made-up /sys, in which the device of the file lies in a region of two NVDIMMs.
+let private onNvdimms path (test: string -> string -> PmemSource -> unit) =
+    Harness.inDirectory (fun root ->
+        let mutable status = Unchecked.defaultof<SysStat.FileStatus>
+
+        use file =
+            File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite)
+
+        Expect.equal (SysStat.Get(file, &status)) 0 "statx"
+        let region = Path.Combine(root, "devices/ndbus0/region0")
+        let disk = Path.Combine(region, "namespace0.0/block/pmem0")
+        write (Path.Combine(region, "mappings")) "2"
+        write (Path.Combine(region, "mapping0")) "nmem0,0,268435456,0"
+        write (Path.Combine(region, "mapping1")) "nmem1,0,268435456,1"
+        write (Path.Combine(region, "numa_node")) "1"
+        Directory.CreateDirectory disk |> ignore
+        Directory.CreateDirectory(Path.Combine(root, "dev/block")) |> ignore
+        let link = Path.Combine(root, "dev/block", status.Holder.ToString())
+        Directory.CreateSymbolicLink(link, disk) |> ignore
+        use source = PmemSource.Open(path, false, Sysfs root)
+        test root disk source)
+
+let private devices =
+    testCase "NVDIMMs answer on a made-up sysfs tree, and what is not there is refused"
+    <| fun () ->
+        inFile 5000 (fun path ->
+            onNvdimms path (fun root _ source ->
+                let nmem (number: int) name text =
+                    write (Path.Combine(root, $"bus/nd/devices/nmem{number}/nfit/{name}")) text
+
+                Expect.equal source.NumaNode 1 "node"
+                refused<PmemException> [ path; "nfit/id" ] (fun () -> source.DeviceId |> ignore)
+                nmem 0 "id" "8680-57-A1"
+                nmem 0 "dirty_shutdown" "3"
+                refused<PmemException> [ "nfit/id" ] (fun () -> source.DeviceId |> ignore)
+                refused<PmemException> [ "dirty_shutdown" ] (fun () -> source.UnsafeShutdownCount |> ignore)
+                nmem 1 "id" "8680-57-A2"
+                nmem 1 "dirty_shutdown" "4"
+                Expect.equal source.DeviceId "8680-57-A18680-57-A2" "identifiers"
+                Expect.equal source.UnsafeShutdownCount 7L "unsafe shutdowns"
+                nmem 1 "dirty_shutdown" "many"
+                refused<PmemException> [ "dirty_shutdown" ] (fun () -> source.UnsafeShutdownCount |> ignore))
+
+            use elsewhere = PmemSource.Open(path, false, Sysfs "/nowhere")
+            refused<PmemException> [ "no NVDIMM region" ] (fun () -> elsewhere.NumaNode |> ignore)
+            refused<PmemException> [ "no NVDIMM region" ] (fun () -> elsewhere.DeviceId |> ignore)
+            Expect.isEmpty (elsewhere.FindBadBlocks()) "no list, no bad blocks")
+
+/// Where the file lies the file system says; the device's list is made up to hit it.
+let private badBlocks =
+    Harness.needing
+        "root, mkfs.ext4 and a loop device"
+        (fun () ->
+            Child.isRoot ()
+            && Child.hasCommand "mkfs.ext4"
+            && File.Exists "/dev/loop-control")
+        "bad blocks are found in the file, and cleared"
+        (fun () ->
+            Parts.onLoop "ext4" (fun directory ->
+                let path = Path.Combine(directory, "f")
+                File.WriteAllBytes(path, Array.create 40_960 9uy)
+                (Child.command "sync" [ "-f"; path ]) |> ignore
+
+                onNvdimms path (fun _ disk source ->
+                    let extents = Collections.Generic.List<SysIoctl.Extent>()
+                    Expect.equal (SysIoctl.Extents(nonNull source.Handle, extents)) 0 "fiemap"
+                    let first = extents[0].OnDevice / 512L
+                    let list = Path.Combine(disk, "badblocks")
+                    write list $"0 1\n{first + 9L} 2\n{first + 24L} 1"
+                    let found = List.ofSeq (source.FindBadBlocks())
+
+                    Expect.equal
+                        found
+                        [ ByteRange(4096L, 4096L); ByteRange(12288L, 4096L) ]
+                        "in whole pages of the file"
+                    // The same on a partition, whose disk has the list.
+                    write (Path.Combine(disk, "start")) "8"
+                    let parent = nonNull (Path.GetDirectoryName disk)
+                    write (Path.Combine(parent, "badblocks")) $"0 1\n{first + 8L + 9L} 1"
+                    File.Delete list
+                    Expect.equal (List.ofSeq (source.FindBadBlocks())) [ ByteRange(4096L, 4096L) ] "on a partition"
+                    source.ClearBadBlocks(ByteRange(4096L, 4096L))
+                    let bytes = File.ReadAllBytes path
+                    Expect.equal bytes.Length 40_960 "length"
+
+                    Expect.equal
+                        (Array.findIndex ((=) 0uy) bytes, Array.findIndexBack ((=) 0uy) bytes)
+                        (4096, 8191)
+                        "healthy, and zero"
+
+                    refused<ArgumentOutOfRangeException> [ "40960" ] (fun () ->
+                        source.ClearBadBlocks(ByteRange(40_000L, 4096L))))))
+
+let private tryRead (source: PmemSource) (buffer: byte[]) =
+    let mutable error: PmemException | null = null
+    source.TryRead(0L, Span buffer, &error) |> ignore
+
+let private tryMap (map: PmemMapping) offset length =
+    let mutable error: PmemException | null = null
+    map.TryRead(offset, Span(Array.zeroCreate<byte> length), &error) |> ignore
+
+let private sources =
+    testCase "a path, a handle and memory are sources"
+    <| fun () ->
+        inFile 5000 (fun path ->
+            use source = PmemSource.Open path
+            Expect.equal (source.Length, source.Alignment, source.IsAnonymous) (5000L, page, false) "file"
+            use map = source.Map()
+            map.Write(0L, 99uy)
+            let buffer = Array.zeroCreate<byte> 4
+            let mutable error: PmemException | null = null
+            Expect.isTrue (source.TryRead(0L, Span buffer, &error)) "read"
+            Expect.equal buffer [| 99uy; 1uy; 2uy; 3uy |] "the same bytes"
+            Expect.isTrue (source.TryWrite(4996L, ReadOnlySpan buffer, &error)) "write"
+            Expect.equal (map.Read<byte> 4996L) 99uy "seen in the mapping"
+            Expect.isFalse (source.TryWrite(4997L, ReadOnlySpan buffer, &error)) "beyond the end"
+            Expect.equal (source.Length, (nonNull error).ErrorName) (5000L, "EFAULT") "not longer"
+            use memory = PmemSource.Anonymous 10_000L
+            use map = memory.Map()
+            Expect.equal (map.Length, map.Info.IsVolatile, map.IsPmem) (10_000L, true, false) "anonymous"
+            map.Write(9999L, 5uy)
+            map.DeepPersist(0L, 10_000L)
+            Expect.equal (map.Info.Facts.Kind, map.Read<byte> 0L) (Anonymous, 0uy) "zero at first"
+            refused<PmemException> [ "no blocks" ] (fun () -> memory.FindBadBlocks() |> ignore)
+            refused<PmemException> [ "regular file" ] (fun () -> tryRead memory buffer)
+
+            refused<PmemException> [ "named pipe"; "only regular files" ] (fun () ->
+                Posix.MakeFifo(path + "p")
+                (PmemSource.Open(path + "p")).Dispose()))
+
+let private writeOnly =
+    testCase "a descriptor that is open to write only is refused, with the reason"
+    <| fun () ->
+        inFile 5000 (fun path ->
+            use file =
+                File.OpenHandle(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite)
+
+            refused<PmemException> [ "write only"; "mmap" ] (fun () -> (PmemSource.Open file).Dispose())
+            refused<PmemException> [ "write only"; "mmap" ] (fun () -> (PmemMapping.Open file).Dispose())
+            refused<PmemException> [ "write only"; "mmap" ] (fun () -> (PmemMapping.Create(file, 9000L)).Dispose())
+            Expect.equal (FileInfo(path).Length) 5000L "as it was")
+
+let private privateCopies =
+    testCase "a private copy never reaches the file, and says so"
+    <| fun () ->
+        inFile 5000 (fun path ->
+            File.SetUnixFileMode(path, UnixFileMode.UserRead)
+
+            use file =
+                File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite)
+
+            use map =
+                PmemMapping.Open(file, PmemOpenOptions(Private = true, RequiredGranularity = StoreGranularity.Byte))
+
+            map.Write(0L, 99uy)
+            map.Persist(0L, map.Length)
+            map.DeepPersist(0L, map.Length)
+            map.Msync(0L, map.Length)
+            Expect.equal (map.Read<byte> 0L, (File.ReadAllBytes path)[0]) (99uy, 0uy) "only here"
+            Expect.equal (map.Info.IsVolatile, map.IsPmem, map.Info.Facts.Kind) (true, false, PrivateCopy) "it says so"
+            Expect.stringContains (string map) "nothing is made durable" "in words"
+
+            refused<ArgumentException> [ "Private"; "ReserveLength" ] (fun () ->
+                (PmemMapping.Open(path, PmemOpenOptions(Private = true, ReserveLength = 10_000L))).Dispose()))
+
+let private protections =
+    testCase "protection: what may not be done is refused, and nothing faults"
+    <| fun () ->
+        inFile 5000 (fun path ->
+            let opened protection =
+                PmemMapping.Open(path, PmemOpenOptions(Protection = protection))
+
+            using (opened PmemProtection.None) (fun map ->
+                for call in
+                    [
+                        (fun () -> map.Read<byte> 0L |> ignore)
+                        (fun () -> map.Write(0L, 1uy))
+                        (fun () -> map.Ref<int> 0L |> ignore)
+                        (fun () -> map.GetReadOnlySpan(0L, 5).Length |> ignore)
+                        (fun () -> map.Persist(0L, 5L))
+                    ] do
+                    refused<InvalidOperationException> [ path ] call
+
+                Expect.notEqual (NativePtr.toNativeInt map.Pointer) 0n "the address is taken")
+
+            using (opened PmemProtection.Read) (fun map ->
+                Expect.isTrue map.IsReadOnly "read-only"
+                refused<InvalidOperationException> [ "read-only" ] (fun () -> map.Store(0L, 1uy)))
+
+            // One byte of machine code, ret on x86-64: it runs where the pages may be executed.
+            using (opened (PmemProtection.Read ||| PmemProtection.Write ||| PmemProtection.Execute)) (fun map ->
+                let line = File.ReadLines "/proc/self/maps" |> Seq.find _.Contains(path)
+                Expect.stringContains line "rwxs" "executable"
+                map.Write(0L, 1uy))
+
+            refused<ArgumentException> [ "ReadOnly"; "Protection" ] (fun () ->
+                (PmemMapping.Open(path, PmemOpenOptions(ReadOnly = true, Protection = PmemProtection.Write)))
+                    .Dispose()))
+
+let private fixedAddresses =
+    testCase "a fixed address is had, or refused"
+    <| fun () ->
+        inFile 5000 (fun path ->
+            let free =
+                use reservation = AddressReservation.Create(4L * page)
+                NativePtr.toNativeInt reservation.Pointer
+
+            let at (address: nativeint) =
+                PmemMapping.Open(path, PmemOpenOptions(Address = NativePtr.ofNativeInt address))
+
+            use map = at free
+            Expect.equal (NativePtr.toNativeInt map.Pointer) free "address"
+            map.Persist(0L, map.Length)
+            refused<PmemException> [ path; "something is mapped" ] (fun () -> (at (free + nativeint page)).Dispose())
+            refused<PmemException> [ path ] (fun () -> (at (free + 100n)).Dispose())
+
+            let behind =
+                PmemMapping.Create(
+                    path + "2",
+                    4096L,
+                    PmemCreateOptions(Address = NativePtr.ofNativeInt (free + 2n * nativeint page))
+                )
+
+            Expect.equal (NativePtr.toNativeInt behind.Pointer) (free + 2n * nativeint page) "address"
+            behind.Dispose()
+
+            use again =
+                AddressReservation.Create(page, NativePtr.ofNativeInt (free + 2n * nativeint page))
+
+            Expect.equal again.Length page "free again")
+
+let private adopted =
+    testCase "memory of others is adopted, and stays theirs"
+    <| fun () ->
+        inFile 8192 (fun path ->
+            let address =
+                SysMman.MapAnonymous(unativeint (3L * page), SysMman.ProtRead ||| SysMman.ProtWrite)
+
+            let pointer = NativePtr.ofNativeInt<byte> address
+
+            for granularity in [ StoreGranularity.Byte; StoreGranularity.CacheLine; StoreGranularity.Page ] do
+                use map = PmemMapping.Adopt(pointer, 3L * page, granularity)
+                map.Write(5L, 77uy)
+                map.DeepPersist(0L, map.Length)
+                Expect.equal (map.Granularity, map.Info.Facts.Kind) (granularity, Adopted) "as said"
+
+                Expect.isTrue
+                    (LibPmem.IsPmem(NativePtr.toVoidPtr pointer, 5un) = (granularity <> StoreGranularity.Page))
+                    "is-pmem"
+
+                refused<PmemException> [ "another mapping" ] (fun () ->
+                    (PmemMapping.Adopt(NativePtr.ofNativeInt (address + nativeint page), 5L, granularity)).Dispose())
+
+            Expect.equal (NativePtr.read (NativePtr.add pointer 5)) 77uy "not unmapped"
+            Posix.Unmap(address + nativeint page, unativeint page)
+
+            refused<PmemException> [ "not mapped" ] (fun () ->
+                (PmemMapping.Adopt(pointer, 3L * page, StoreGranularity.Byte)).Dispose())
+
+            refused<ArgumentException> [ "beginning of a page" ] (fun () ->
+                (PmemMapping.Adopt(NativePtr.add pointer 8, 5L, StoreGranularity.Byte)).Dispose())
+
+            refused<ArgumentOutOfRangeException> [] (fun () ->
+                (PmemMapping.Adopt(pointer, 0L, StoreGranularity.Byte)).Dispose())
+
+            use map = PmemMapping.Open path
+
+            refused<PmemException> [ "another mapping" ] (fun () ->
+                (PmemMapping.Adopt(map.Pointer, 5L, StoreGranularity.Page)).Dispose())
+
+            Posix.Unmap(address, unativeint page))
+
+let private survives =
+    testCase "copies survive a file that somebody shortened"
+    <| fun () ->
+        inFile 20_000 (fun path ->
+            use map = PmemMapping.Open path
+            let buffer = Array.zeroCreate<byte> 8192
+            let mutable error: PmemException | null = null
+            Expect.isTrue (map.TryRead(4096L, Span buffer, &error)) "before"
+            Expect.equal buffer (Array.init 8192 (fun i -> byte (i + 4096))) "bytes"
+            Expect.isTrue (map.TryWrite(0L, ReadOnlySpan buffer, &error)) "before"
+            Expect.equal (map.Read<byte> 1L) 1uy "stored"
+            using (File.OpenWrite path) (fun file -> file.SetLength 5000L)
+            Expect.isFalse (map.TryRead(4096L, Span buffer, &error)) "after"
+            Expect.stringContains (nonNull error).Message path "which file"
+            Expect.equal (nonNull error).ErrorName "EFAULT" "error"
+            Expect.isFalse (map.TryWrite(8192L, ReadOnlySpan buffer, &error)) "after"
+            Expect.equal (FileInfo(path).Length) 5000L "not longer"
+            Expect.isTrue (map.TryRead(0L, Span(buffer, 0, 5000), &error)) "what is there"
+            Expect.isTrue (map.TryRead(20_000L, Span.Empty, &error)) "nothing"
+
+            refused<ArgumentOutOfRangeException> [] (fun () -> tryMap map 19_999L 2))
+
+let private forced =
+    testCase "PMEM2_FORCE_GRANULARITY is read at each mapping"
+    <| fun () ->
+        inFile 5000 (fun path ->
+            let outcome value =
+                (Child.run "describe" [ path ] [ "PMEM2_FORCE_GRANULARITY", value ])
+
+            let line = outcome "cache_line"
+            Expect.stringContains line.Output "cache line granularity" line.Error
+            Expect.stringContains line.Output "PMEM2_FORCE_GRANULARITY" "why"
+            Expect.stringContains (outcome "Byte").Output "byte granularity" "byte"
+            Expect.stringContains (outcome "PAGE").Output "page granularity" "page"
+            let bad = outcome "line"
+            Expect.stringContains (bad.Output + bad.Error) "BYTE, CACHE_LINE or PAGE" "a value that it cannot have")
+
+let tests =
+    testList
+        "sources"
+        [
+            sources
+            devices
+            badBlocks
+            writeOnly
+            privateCopies
+            protections
+            fixedAddresses
+            adopted
+            survives
+            forced
+        ]
