@@ -7,6 +7,7 @@ internal sealed unsafe class ThreadContests : IDisposable
     private const int MostThreads = 8;
 
     private static readonly int[] s_counts = [1, 2, 4, MostThreads];
+    private static readonly bool[] s_sharing = [true, false];
 
     private readonly PmemMapping _shared;
     private readonly PmemMapping[] _own;
@@ -24,7 +25,7 @@ internal sealed unsafe class ThreadContests : IDisposable
     public List<Contest> All() =>
     [
         .. from threads in s_counts
-           from isShared in new[] { true, false }
+           from isShared in s_sharing
            from contest in new[] { Persist(threads, isShared), Write(threads, isShared) }
            select contest,
     ];

@@ -128,7 +128,7 @@ let private flushedRegion () =
             Expect.isTrue (isWrittenBack (fun () -> call 4080)) $"{name}, in part of no region"
     finally
         LibPmem.ExecuteOn null
-        RangeTracker.Remove(memory.Address, 8192n)
+        RangeTracker.Remove(memory.Address, 8192n) |> ignore
 
 let private corners =
     [
@@ -183,7 +183,7 @@ let private corners =
                 RangeTracker.Add other
                 Expect.isTrue (obj.ReferenceEquals(RangeTracker.FileOf(start, 4096n), file)) "before it"
                 Expect.isTrue (obj.ReferenceEquals(RangeTracker.FileOf(start + 4096n, 8192n), other)) "its own"
-                RangeTracker.Remove(start, 3n * 4096n)
+                RangeTracker.Remove(start, 3n * 4096n) |> ignore
                 SysMman.Unmap(start, 8192un) |> ignore)
     ]
 

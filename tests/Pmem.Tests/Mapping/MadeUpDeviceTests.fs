@@ -77,7 +77,7 @@ let private tracked () =
         Expect.equal (name (at 12_288n 40_960n), next - origin) ("none", 20_480n) "the hole ends where the next begins"
         Expect.equal (name (at 20_480n 40_960n), next - origin) ("other", 24_576n) "the second"
     finally
-        RangeTracker.Remove(origin, 40_960n)
+        RangeTracker.Remove(origin, 40_960n) |> ignore
 
 let tests =
     testList
