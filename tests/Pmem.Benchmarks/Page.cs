@@ -21,8 +21,8 @@ internal static class Page
 
         string path = Path.Combine(directory, "benchmarks.md"), begin = $"<!-- table {name} -->\n", end = $"<!-- end {name} -->\n";
         string text = File.ReadAllText(path);
-        if (text.Split(begin) is not [var before, var rest] || rest.Split(end) is not [_, var after])
-            throw new InvalidOperationException($"'{path}' has not exactly one place for the table {name}.");
+        // A table that was not there yet stands at the end.
+        (string before, string after) = text.Split(begin) is [var head, var rest] && rest.Split(end) is [_, var tail] ? (head, tail) : (text + "\n", "");
         File.WriteAllText(path, $"{before}{begin}{string.Join('\n', lines).TrimEnd()}\n{end}{after}");
         string rival = outcomes.Any(outcome => outcome.Contest.Rival == "libpmem") ? "libpmem" : "what .NET has";
         Plot.Of(outcomes, $"Time of a durable operation, ours / {rival} (below 1: ours is faster)")

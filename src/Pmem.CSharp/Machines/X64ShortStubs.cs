@@ -21,7 +21,8 @@ namespace Pmem;
 /// </summary>
 /// <remarks>
 /// From 16 bytes on by vectors from the start on and up to the end, which may overlap; below by words that may. All is loaded
-/// before the first is stored, so the ranges may overlap. As compiled code the same took 25 ns longer: docs/benchmarks.md.
+/// before the first is stored, so the ranges may overlap. What one call is worth
+/// against compiled code, which saves registers on the stack before the fence: docs/benchmarks.md.
 /// </remarks>
 internal static class X64ShortStubs
 {

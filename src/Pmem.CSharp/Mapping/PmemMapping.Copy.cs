@@ -26,10 +26,14 @@ public sealed unsafe partial class PmemMapping
             WriteLong(offset, source, options);
             return;
         }
-        InFlight slot = EnterToStore(offset, source.Length);
-        // SAFETY: the destination was checked, and nothing is unmapped until the slot is left; the source is pinned.
-        fixed (byte* from = source) _short.Copy((byte*)_address + offset, from, (nuint)source.Length);
-        slot.Leave();
+        // SAFETY: the destination was checked, and nothing is unmapped until the slot is left; the source is pinned. It is pinned before
+        // the slot is taken: what the stack is written between that and the record makes the record's line come later.
+        fixed (byte* from = source)
+        {
+            InFlight slot = EnterToStore(offset, source.Length);
+            _short.Copy((byte*)_address + offset, from, (nuint)source.Length);
+            slot.Leave();
+        }
     }
 
     private void WriteLong(long offset, ReadOnlySpan<byte> source, PmemCopyOptions options)
