@@ -24,9 +24,9 @@ let private isLineMachine () =
     PmemPlatform.Current.WriteBack <> NoWriteBack
 
 /// Bytes 100 to 200 lie in lines 64 to 256, and in the first page.
-let private both = lines 64 192
+let private both () = lines 64 192
 
-let private short = lines 64 64
+let private short () = lines 64 64
 
 let private check environment expected =
     Expect.equal (recorded environment) expected "what each function executes"
@@ -35,19 +35,19 @@ let private onLines () =
     check
         [ "PMEM_NO_FLUSH", "0" ]
         [
-            "persist", $"{both}; fence"
-            "flush", both
+            "persist", $"{both ()}; fence"
+            "flush", both ()
             "drain", "fence"
-            "deep flush", both
+            "deep flush", both ()
             "deep drain", "fence; msync 0+4096"
-            "deep persist", $"{both}; fence; msync 0+4096"
+            "deep persist", $"{both ()}; fence; msync 0+4096"
             "msync", "msync 0+8192"
-            "memmove persist", $"{short}; fence"
-            "memcpy persist", $"{short}; fence"
-            "memset persist", $"{short}; fence"
-            "memmove nodrain", short
-            "memcpy nodrain", short
-            "memset nodrain", short
+            "memmove persist", $"{short ()}; fence"
+            "memcpy persist", $"{short ()}; fence"
+            "memset persist", $"{short ()}; fence"
+            "memmove nodrain", short ()
+            "memcpy nodrain", short ()
+            "memset nodrain", short ()
         ]
 
 let private withEadr () =
@@ -57,9 +57,9 @@ let private withEadr () =
             "persist", "fence"
             "flush", ""
             "drain", "fence"
-            "deep flush", both
+            "deep flush", both ()
             "deep drain", "fence; msync 0+4096"
-            "deep persist", $"{both}; fence; msync 0+4096"
+            "deep persist", $"{both ()}; fence; msync 0+4096"
             "msync", "msync 0+8192"
             "memmove persist", "fence"
             "memcpy persist", "fence"

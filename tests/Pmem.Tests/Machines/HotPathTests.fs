@@ -21,13 +21,10 @@ let private slots () =
     finally
         slot.Leave()
 
-/// The listing of one method, from its head on.
-let private methodOf (name: string) (listings: string) =
+/// The listings of the methods of one name, from their heads on.
+let private methodsOf (name: string) (listings: string) =
     listings.Split "; Assembly listing for method "
-    |> Array.filter (fun listing ->
-        listing.Contains($":{name}(", StringComparison.Ordinal)
-        && listing.IndexOf($":{name}(", StringComparison.Ordinal) < listing.IndexOf '\n')
-    |> Array.tryLast
+    |> Array.filter (fun listing -> Regex.IsMatch(listing, $@"^[^\n]*:{name}[(\[]"))
 
 let private matches pattern (text: string) = Regex.Matches(text, pattern).Count
 
@@ -50,9 +47,11 @@ let private storesPastTheCache () =
         let text = File.ReadAllText listings
 
         for name in [ "CopyLines"; "FillLines" ] do
-            match methodOf name text with
-            | None -> failtest $"no listing of {name}: {text.Length} characters"
-            | Some listing ->
+            match methodsOf name text with
+            | [||] -> failtest $"no listing of {name}: {text.Length} characters"
+            | listings ->
+                let listing = String.concat "\n" listings
+
                 let vector =
                     if VectorWidth.Widest = 512 then "zmm"
                     elif VectorWidth.Widest = 256 then "ymm"
