@@ -67,6 +67,64 @@ let private errnos =
                 unmap second secondLength)
     ]
 
+<<<<<<< ours
+=======
+/// A file on persistent memory, in a region whose caches are flushed, at this address; there is other memory beside it.
+let private inFlushedRegion address lengthBytes platform =
+    let facts =
+        {
+            Path = "f"
+            FileRange = ByteRange(0L, lengthBytes)
+            Kind = MappingKind.FileDax
+            IsReadOnly = false
+            PersistenceDomain = PlatformFacts.FlushedDomain
+            Platform = platform
+        }
+
+    match MappingInfo.Decide facts with
+    | Ok info -> MappedFile(address, info, DeviceNumber())
+    | Error refusal -> failwith (string refusal)
+
+let private flushedRegion () =
+    use memory = new GuardedMemory(8192)
+
+    let platform =
+        match
+            Platform.Decide
+                { (Platform.X64 Clwb).Facts with
+                    PersistenceDomains = [| PlatformFacts.FlushedDomain |]
+                }
+        with
+        | Ok platform -> platform
+        | Error refusal -> failwith (string refusal)
+
+    let machine = RecordingMachine(platform, BaseAddress = memory.Address)
+    RangeTracker.Add(inFlushedRegion memory.Address 4096L platform)
+    LibPmem.ExecuteOn machine.ForLibPmem
+
+    try
+        let at (offset: int) =
+            NativePtr.toVoidPtr (NativePtr.ofNativeInt<byte>(memory.Address + nativeint offset))
+
+        let isWrittenBack (call: unit -> unit) =
+            call ()
+            machine.Take() |> Seq.exists _.IsWriteBack
+
+        for name, call in
+            [
+                "set", (fun offset -> LibPmem.MemSetPersist(at offset, 1, 40un) |> ignore)
+                "copy", (fun offset -> LibPmem.MemCpyPersist(at offset, at (offset + 512), 40un) |> ignore)
+                "move", (fun offset -> LibPmem.MemMoveNoDrain(at offset, at (offset + 8), 40un) |> ignore)
+                "flush", (fun offset -> LibPmem.Flush(at offset, 40un))
+            ] do
+            Expect.isFalse (isWrittenBack (fun () -> call 64)) $"{name}, in the region"
+            Expect.isTrue (isWrittenBack (fun () -> call 4160)) $"{name}, in memory of no region"
+            Expect.isTrue (isWrittenBack (fun () -> call 4080)) $"{name}, in part of no region"
+    finally
+        LibPmem.ExecuteOn null
+        RangeTracker.Remove(memory.Address, 8192n) |> ignore
+
+>>>>>>> theirs
 let private corners =
     [
         testCase "no byte is never persistent memory, forced or not"
@@ -116,7 +174,7 @@ let private corners =
                 RangeTracker.Add other
                 Expect.isTrue (obj.ReferenceEquals(RangeTracker.FileOf(start, 4096n), file)) "before it"
                 Expect.isTrue (obj.ReferenceEquals(RangeTracker.FileOf(start + 4096n, 8192n), other)) "its own"
-                RangeTracker.Remove(start, 3n * 4096n)
+                RangeTracker.Remove(start, 3n * 4096n) |> ignore
                 SysMman.Unmap(start, 8192un) |> ignore)
     ]
 

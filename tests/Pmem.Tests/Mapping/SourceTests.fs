@@ -202,7 +202,7 @@ let private protections =
     <| fun () ->
         inFile 5000 (fun path ->
             let opened protection =
-                PmemMapping.Open(path, PmemOpenOptions(Protection = protection))
+                PmemMapping.Open(path, PmemOpenOptions(Protection = Nullable protection))
 
             using (opened PmemProtection.None) (fun map ->
                 for call in
