@@ -116,6 +116,7 @@ public static unsafe partial class LibPmem2
     private static int Outside(Pmem2Source source, nuint size, nuint offset)
     {
         if (source.Source.IsAnonymous) return Fail(Pmem2Error.SourceTypeNotSupported, "memory without a file is not read and written as one");
+        if (size == 0) return 0;
         bool isInside = size <= int.MaxValue && offset <= long.MaxValue && Bounds.isWithin(source.Source.Length, (long)offset, (long)size);
         return isInside ? 0 : Fail(Pmem2Error.LengthOutOfRange, $"{size} bytes at {offset} do not lie in the source, or are over 2^31 - 1");
     }

@@ -112,7 +112,7 @@ public sealed partial class PmemSource : IDisposable
 
     internal MapRequest RequestFor(PmemOpenOptions options)
     {
-        var file = new FileRequest(Path) { Handle = _handle, AnonymousBytes = IsAnonymous ? _lengthBytes : 0 };
+        var file = new FileRequest(Path) { Handle = _handle, AnonymousBytes = IsAnonymous ? _lengthBytes : null };
         MapRequest request = options.For(file);
         return IsAnonymous ? request with { Offset = 0 } : request;
     }
