@@ -4,6 +4,16 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Pmem.Benchmarks;
 
+/// <summary>How the pages of a file came into memory. Linux keeps them as it got them, and that decides what a store costs.</summary>
+internal enum PagesCame
+{
+    /// <summary>Made by Create, and stored to through the mapping: each page is on its own.</summary>
+    ByStores,
+
+    /// <summary>By writes of a megabyte: many are one large folio, and a store to one has all of them written (docs/benchmarks.md).</summary>
+    ByLargeWrites,
+}
+
 /// <summary>Ordinary files of one length in one directory on a disk: ours, and the rivals'. All their blocks are written before.</summary>
 internal sealed unsafe class FileArena : IDisposable
 {
@@ -14,11 +24,16 @@ internal sealed unsafe class FileArena : IDisposable
     private readonly MemoryMappedFile _file;
     private readonly void* _source;
     private Team? _team;
+    private readonly FileArena? _written;
 
-    public FileArena(string directory)
+    /// <summary>Files that were stored to, and others that were written.</summary>
+    public FileArena(string directory) : this(directory, PagesCame.ByStores) => _written = new FileArena(directory, PagesCame.ByLargeWrites);
+
+    private FileArena(string directory, PagesCame pages)
     {
         Where = directory;
-        string name = Path.Combine(Where, $"pmem-benchmark-{Environment.ProcessId}");
+        Pages = pages;
+        string name = Path.Combine(Where, $"pmem-benchmark-{Environment.ProcessId}-{pages}");
         (_ours, _theirs) = (name + "-ours", name + "-theirs");
         _source = NativeMemory.AlignedAlloc((nuint)Length, 4096);
         new Random(1).NextBytes(new Span<byte>(_source, (int)Length));
@@ -30,7 +45,7 @@ internal sealed unsafe class FileArena : IDisposable
 
         _file = MemoryMappedFile.CreateFromFile(Handle, null, Length, MemoryMappedFileAccess.ReadWrite, HandleInheritability.None, leaveOpen: true);
         Views = [.. Enumerable.Range(0, Threads).Select(i => new View(_file, i * PartBytes, PartBytes))];
-        WholeView = new View(_file, 0, Length);
+        Streams = [.. Enumerable.Range(0, Threads).Select(_ => new FileStream(_theirs, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, 0))];
     }
 
     /// <summary>The first that is on a disk; null where none is. A memory file system syncs nothing: there every way takes no time.</summary>
@@ -42,13 +57,19 @@ internal sealed unsafe class FileArena : IDisposable
 
     public string Where { get; }
 
+    public PagesCame Pages { get; }
+
+    /// <summary>The same with files that were written by calls of a megabyte.</summary>
+    public FileArena Written => _written ?? this;
+
     public string FileSystem => new DriveInfo(Where).DriveFormat;
 
     public PmemMapping Map { get; }
 
     public SafeFileHandle Handle { get; }
 
-    public View WholeView { get; }
+    /// <summary>A stream of each thread's, of the whole file and without a buffer.</summary>
+    public FileStream[] Streams { get; }
 
     /// <summary>A view of each thread's part: a view's Flush has no range.</summary>
     public View[] Views { get; }
@@ -66,17 +87,25 @@ internal sealed unsafe class FileArena : IDisposable
 
     private SafeFileHandle Fill(string path)
     {
-        SafeFileHandle file = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite);
-        RandomAccess.Write(file, Bytes((int)Length), 0);
+        if (Pages == PagesCame.ByStores)
+        {
+            using PmemMapping map = PmemMapping.Create(path, Length, new PmemCreateOptions { Exclusive = true });
+            map.Write(0, Bytes((int)Length), PmemCopyOptions.Temporal);
+        }
+        SafeFileHandle file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite);
+        for (int at = 0; at < Length && Pages == PagesCame.ByLargeWrites; at += 1 << 20)
+            RandomAccess.Write(file, new ReadOnlySpan<byte>((byte*)_source + at, 1 << 20), at);
         RandomAccess.FlushToDisk(file);
         return file;
     }
 
     public void Dispose()
     {
+        _written?.Dispose();
         _team?.Dispose();
         Map.Dispose();
-        foreach (View view in Views.Append(WholeView)) view.Dispose();
+        foreach (View view in Views) view.Dispose();
+        foreach (FileStream stream in Streams) stream.Dispose();
         _file.Dispose();
         Handle.Dispose();
         NativeMemory.AlignedFree(_source);
@@ -99,11 +128,9 @@ internal sealed unsafe class View : IDisposable
         _start += _view.PointerOffset;
     }
 
-    public void Write(long offset, ReadOnlySpan<byte> bytes)
-    {
-        bytes.CopyTo(new Span<byte>(_start + offset, bytes.Length));
-        _view.Flush();
-    }
+    public void Store(long offset, ReadOnlySpan<byte> bytes) => bytes.CopyTo(new Span<byte>(_start + offset, bytes.Length));
+
+    public void Flush() => _view.Flush();
 
     public void Dispose()
     {

@@ -11,10 +11,10 @@ namespace Pmem.Benchmarks;
 /// </remarks>
 internal static class FileContests
 {
-    private const string ViewRival = "view.Flush", FileRival = "RandomAccess + FlushToDisk";
+    private const string ViewRival = "view.Flush", FileRival = "RandomAccess + FlushToDisk", StreamRival = "FileStream.Flush(true)";
     private const int WriteBytes = 256, PageBytes = 4096, TurnsOfAThread = 8, DurableTurns = 4;
 
-    private static readonly long[] s_durableSizes = [8, 256, 4 << 10, 1 << 20];
+    private static readonly int[] s_durableSizes = [8, 256, 4 << 10, 1 << 20];
 
     /// <summary>All of them.</summary>
     /// <param name="arena">The files.</param>
@@ -23,16 +23,29 @@ internal static class FileContests
     [
         GatheredOrOnce(arena, 1000),
         GatheredOrEach(arena, eachWrites),
+        .. Gathered(arena, 1000),
         EightOrOne(arena),
         .. Persists(arena, 1),
         .. Persists(arena, FileArena.Threads),
-        .. s_durableSizes.SelectMany(size => Durable(arena, size)),
+        .. s_durableSizes.SelectMany(size => Durable(arena, size, 1)),
+        .. s_durableSizes.SelectMany(size => Durable(arena, size, FileArena.Threads)),
+        .. OnLargeFolios(arena.Written).Select(contest => contest with { Group = $"{contest.Group}, large folios" }),
+    ];
+
+    /// <summary>What the kernel's unit of a page in memory changes: a store makes all of it dirty.</summary>
+    private static IEnumerable<Contest> OnLargeFolios(FileArena arena) =>
+    [
+        EightOrOne(arena) with { Limit = null },
+        .. Persists(arena, 1),
+        .. Persists(arena, FileArena.Threads),
+        .. s_durableSizes.SelectMany(size => Durable(arena, size, 1)),
     ];
 
     /// <summary>Where it was measured, in a line each.</summary>
     public static IEnumerable<string> Conditions(FileArena arena) =>
     [
         $"Ordinary files: {arena.Where}, {arena.FileSystem}; {FileArena.Length >> 20} MiB, all blocks written before",
+        "Made by Create and stored to through the mapping: each page is on its own. \"Large folios\": written by writes of 1 MiB",
         "A ratio of 8 threads to 1 is that of the times of one persist: 0.33 is three times the rate",
     ];
 
@@ -96,28 +109,32 @@ internal static class FileContests
         { Turns = TurnsOfAThread, IsThreaded = true };
     }
 
-    /// <summary>Pages of one file, each thread in a part of its own, against what .NET has, as many threads each.</summary>
-    private static IEnumerable<Contest> Persists(FileArena arena, int threads)
+    /// <summary>The same by what .NET has: each write on its own, then one flush.</summary>
+    private static IEnumerable<Contest> Gathered(FileArena arena, int writes)
     {
-        Action<int, int> ours = Ours(arena);
-        (string, Action<int, int>)[] rivals =
+        (string, Action)[] rivals =
         [
-            (ViewRival, (me, n) => { for (int i = 0; i < n; i++) arena.Views[me].Write(PageOf(i), arena.Bytes(8)); }),
-            (FileRival, (me, n) =>
+            (ViewRival, () =>
             {
-                for (int i = 0; i < n; i++)
-                {
-                    RandomAccess.Write(arena.Handle, arena.Bytes(8), me * FileArena.PartBytes + PageOf(i));
-                    RandomAccess.FlushToDisk(arena.Handle);
-                }
+                for (int i = 0; i < writes; i++) arena.Views[0].Store(i * WriteBytes, arena.Bytes(WriteBytes));
+                arena.Views[0].Flush();
+            }),
+            (FileRival, () =>
+            {
+                for (int i = 0; i < writes; i++) RandomAccess.Write(arena.Handle, arena.Bytes(WriteBytes), i * WriteBytes);
+                RandomAccess.FlushToDisk(arena.Handle);
             }),
         ];
-        string group = threads == 1 ? "persist, 1 thread" : $"persist, {threads} threads";
-        foreach ((string rival, Action<int, int> theirs) in rivals)
-            yield return new Contest(group, rival, PageBytes, By(ours), By(theirs), null) { Turns = TurnsOfAThread, IsThreaded = threads > 1 };
-
-        Action<int> By(Action<int, int> work) => threads == 1 ? n => work(0, n) : n => arena.Team.Run(n, work);
+        foreach ((string rival, Action theirs) in rivals)
+            yield return new Contest($"{writes} writes, one drain", rival, writes * WriteBytes,
+                n => { for (int i = 0; i < n; i++) Gather(arena, writes); },
+                n => { for (int i = 0; i < n; i++) theirs(); }, null)
+            { Turns = DurableTurns };
     }
+
+    /// <summary>Stores to pages of one file and persists them, each thread in a part of its own.</summary>
+    private static IEnumerable<Contest> Persists(FileArena arena, int threads) =>
+        Against(arena, $"store, persist, {Threads(threads)}", PageBytes, threads, TurnsOfAThread, Ours(arena), Rivals(arena, 8));
 
     private static Action<int, int> Ours(FileArena arena) => (me, n) =>
     {
@@ -129,25 +146,59 @@ internal static class FileContests
         }
     };
 
-    private static IEnumerable<Contest> Durable(FileArena arena, long size)
+    /// <summary>Writes that are durable when they return, each thread in a part of its own.</summary>
+    private static IEnumerable<Contest> Durable(FileArena arena, int size, int threads)
     {
-        Action<int> ours = n => { for (int i = 0; i < n; i++) arena.Map.Write(Slot(i), arena.Bytes((int)size)); };
-        yield return new Contest("durable write", ViewRival, size, ours,
-            n => { for (int i = 0; i < n; i++) arena.WholeView.Write(Slot(i), arena.Bytes((int)size)); }, null)
-        { Turns = DurableTurns };
-        yield return new Contest("durable write", FileRival, size, ours,
-            n =>
-            {
-                for (int i = 0; i < n; i++)
-                {
-                    RandomAccess.Write(arena.Handle, arena.Bytes((int)size), Slot(i));
-                    RandomAccess.FlushToDisk(arena.Handle);
-                }
-            }, null)
-        { Turns = DurableTurns };
-
-        long Slot(int i) => FileArena.Slot(i, size, FileArena.Length);
+        Action<int, int> ours = (me, n) =>
+        {
+            for (int i = 0; i < n; i++) arena.Map.Write(SlotOf(me, i, size), arena.Bytes(size));
+        };
+        return Against(arena, $"durable write, {Threads(threads)}", size, threads, DurableTurns, ours, Rivals(arena, size));
     }
+
+    private static IEnumerable<Contest> Against(
+        FileArena arena, string group, long size, int threads, int turns, Action<int, int> ours, (string, Action<int, int>)[] rivals)
+    {
+        foreach ((string rival, Action<int, int> theirs) in rivals)
+            yield return new Contest(group, rival, size, By(ours), By(theirs), null) { Turns = turns, IsThreaded = threads > 1 };
+
+        Action<int> By(Action<int, int> work) => threads == 1 ? n => work(0, n) : n => arena.Team.Run(n, work);
+    }
+
+    /// <summary>So many bytes, durably, by what .NET has. A view's Flush has no range: each thread has a view of its part.</summary>
+    private static (string, Action<int, int>)[] Rivals(FileArena arena, int size) =>
+    [
+        (FileRival, (me, n) =>
+        {
+            for (int i = 0; i < n; i++)
+            {
+                RandomAccess.Write(arena.Handle, arena.Bytes(size), SlotOf(me, i, size));
+                RandomAccess.FlushToDisk(arena.Handle);
+            }
+        }),
+        (ViewRival, (me, n) =>
+        {
+            for (int i = 0; i < n; i++)
+            {
+                arena.Views[me].Store(SlotOf(0, i, size), arena.Bytes(size));
+                arena.Views[me].Flush();
+            }
+        }),
+        (StreamRival, (me, n) =>
+        {
+            FileStream stream = arena.Streams[me];
+            for (int i = 0; i < n; i++)
+            {
+                stream.Position = SlotOf(me, i, size);
+                stream.Write(arena.Bytes(size));
+                stream.Flush(flushToDisk: true);
+            }
+        }),
+    ];
+
+    private static string Threads(int count) => count == 1 ? "1 thread" : $"{count} threads";
+
+    private static long SlotOf(int me, int i, long size) => me * FileArena.PartBytes + FileArena.Slot(i, size, FileArena.PartBytes);
 
     private static long PageOf(int i) => FileArena.Slot(i, PageBytes, FileArena.PartBytes);
 }

@@ -14,6 +14,15 @@ public static partial class Posix
             throw new InvalidOperationException($"cannot drop privileges: {Marshal.GetLastPInvokeErrorMessage()}");
     }
 
+    /// <summary>For this thread there is nothing in /proc from now on.</summary>
+    public static void HideProc()
+    {
+        const int newNamespace = 0x20000;
+        const nuint recursive = 0x4000, isPrivate = 0x40000;
+        if (unshare(newNamespace) != 0 || mount("none", "/", "", recursive | isPrivate, 0) != 0 || mount("tmpfs", "/proc", "tmpfs", 0, 0) != 0)
+            throw new InvalidOperationException($"cannot hide /proc: {Marshal.GetLastPInvokeErrorMessage()}");
+    }
+
     /// <summary>Makes a named pipe.</summary>
     public static void MakeFifo(string path)
     {
@@ -93,6 +102,12 @@ public static partial class Posix
 
     [LibraryImport("libc", SetLastError = true)]
     private static unsafe partial int getrusage(int who, long* usage);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int unshare(int flags);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int mount(string source, string target, string type, nuint flags, nint data);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int setgroups(nuint count, nint list);

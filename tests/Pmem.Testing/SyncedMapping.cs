@@ -35,6 +35,9 @@ internal sealed class SyncedMapping : IDisposable, IPageSync
         catch (InvalidOperationException) { return 0; }
     }
 
+    /// <summary>Has it found by its addresses, as a mapping of a file is.</summary>
+    public void Track() => RangeTracker.Add(_file);
+
     /// <summary>A mapping of the same memory that no system unmaps.</summary>
     public PmemMapping Misaligned()
     {

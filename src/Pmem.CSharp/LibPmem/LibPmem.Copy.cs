@@ -13,7 +13,7 @@ public static unsafe partial class LibPmem
     public static byte* MemMove(void* destination, void* source, nuint length, PmemCopyOptions flags)
     {
         LibPmemMachine machine = Machine;
-        CopyPlan plan = machine.Plans.For(Resolved(flags));
+        CopyPlan plan = machine.PlanFor(destination, length, Resolved(flags));
         // SAFETY: as in C, both addresses are the caller's responsibility.
         _ = machine.Copier.Move((byte*)destination, (byte*)source, length, plan);
         if (plan.SyncsPages) SyncCopied(destination, length);
@@ -30,7 +30,7 @@ public static unsafe partial class LibPmem
     public static byte* MemSet(void* destination, int value, nuint length, PmemCopyOptions flags)
     {
         LibPmemMachine machine = Machine;
-        CopyPlan plan = machine.Plans.For(Resolved(flags));
+        CopyPlan plan = machine.PlanFor(destination, length, Resolved(flags));
         // SAFETY: as in C, the address is the caller's responsibility.
         _ = machine.Copier.Fill((byte*)destination, (byte)value, length, plan);
         if (plan.SyncsPages) SyncCopied(destination, length);

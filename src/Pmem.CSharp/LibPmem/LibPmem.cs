@@ -19,7 +19,7 @@ public static unsafe partial class LibPmem
     [ThreadStatic] private static string? t_error;
     [ThreadStatic] private static LibPmemMachine? t_machine;
     private static readonly Lazy<LibPmemMachine> Real =
-        new(() => new LibPmemMachine<StubLines>(PmemPlatform.CurrentLines, FileMapper.System));
+        new(() => new LibPmemMachine<StubLines>(PmemPlatform.Current, PmemPlatform.CurrentLines, FileMapper.System));
 
     /// <summary>What executes.</summary>
     private static LibPmemMachine Machine => t_machine ?? Real.Value;
@@ -80,13 +80,32 @@ public static unsafe partial class LibPmem
         Drain();
     }
 
-    /// <summary><c>pmem_msync</c>: msync(MS_SYNC) on the whole pages of the range; 0, or -1 where it fails.</summary>
+    /// <summary>
+    /// <c>pmem_msync</c>: msync(MS_SYNC) on the whole pages of the range; 0, or -1 where it fails. Pages of a live
+    /// <see cref="PmemMapping"/> are synced as by its Persist: it hears an error too, and one that it heard before is told again.
+    /// </summary>
     public static int Msync(void* address, nuint length)
     {
         if (length == 0) return 0;
         nint page = Environment.SystemPageSize - 1, first = (nint)address;
-        int error = Machine.Pages.SyncCounted((nint)Units.down(page, first), (nint)Units.up(page, first + (nint)length));
+        int error = SyncPages((nint)Units.down(page, first), (nint)Units.up(page, first + (nint)length));
         return error == 0 ? 0 : Fail(error, "msync");
+    }
+
+    /// <summary>
+    /// Syncs whole pages, whoever mapped them, past what cannot be synced, as msync(2) goes on behind a hole: 0, or the first error.
+    /// </summary>
+    private static int SyncPages(nint start, nint end)
+    {
+        int first = 0;
+        while (start < end)
+        {
+            MappedFile? file = RangeTracker.PieceAt(start, end, out nint next);
+            int error = file?.PagePersister is { } owner ? owner.Sync(start, next) : Machine.Pages.SyncCounted(start, next);
+            if (first == 0) first = error;
+            start = next;
+        }
+        return first;
     }
 
     /// <summary>
@@ -95,18 +114,7 @@ public static unsafe partial class LibPmem
     /// </summary>
     public static void Flush(void* address, nuint length)
     {
-        if (!IsFlushElided(address, length)) DeepFlush(address, length);
-    }
-
-    /// <summary>
-    /// Whether a flush of the range does nothing: the environment says so, or the mapping that holds it is in a region whose
-    /// caches are flushed. libpmem asks all regions together, which says nothing of memory that lies in none.
-    /// </summary>
-    private static bool IsFlushElided(void* address, nuint length)
-    {
-        Platform platform = PmemPlatform.Current;
-        if (!platform.CanElideFlush) return false;
-        return platform.ElidesFlush("") || RangeTracker.FileOf((nint)address, (nint)length) is { Info.IsFlushElided: true };
+        if (!Machine.IsFlushElided(address, length)) DeepFlush(address, length);
     }
 
     /// <summary><c>pmem_drain</c>: waits until what was flushed is durable.</summary>
@@ -116,7 +124,7 @@ public static unsafe partial class LibPmem
     public static void DeepFlush(void* address, nuint length)
     {
         if (length == 0) return;
-        Platform platform = PmemPlatform.Current;
+        Platform platform = Machine.Platform;
         if (platform.WriteBack.IsNoWriteBack)
         {
             if (Msync(address, length) != 0)
@@ -142,8 +150,9 @@ public static unsafe partial class LibPmem
             while (start < end)
             {
                 MappedFile? file = RangeTracker.PieceAt(start, end, out nint next);
-                int error = file is null ? Machine.Pages.Sync(start, next) : file.DeepDrain(start, next, Machine.Pages, Sysfs.Machine);
-                if (error != 0) return Fail(error, file is { Kind.IsPageCache: false } ? "deep flush" : "msync");
+                bool isDirect = file is { Kind.IsPageCache: false };
+                int error = isDirect ? file!.DeepDrain(start, next, Machine.Pages, Sysfs.Machine) : SyncPages(start, next);
+                if (error != 0) return Fail(error, isDirect ? "deep flush" : "msync");
                 start = next;
             }
             return 0;

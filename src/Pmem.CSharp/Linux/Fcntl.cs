@@ -12,6 +12,8 @@ namespace Pmem.Linux;
 //  file system lacks it, over what others store meanwhile           fallocate(2); posix_fallocate(3), NOTES
 //  a write lease is granted only where nobody else has the file
 //  open or mapped, and then holds off who opens it                  fcntl(2), Leases; Linux, fs/locks.c
+//  a lease is the owner's, or needs CAP_LEASE (EACCES); NFS, CIFS
+//  and 9p have none, or of a whole file only with a delegation      the same; simple_nosetlease; fs/nfs/nfs4file.c
 //  a lock of an open file description goes with it, also by a kill   fcntl(2), Open file description locks
 
 /// <summary>fcntl.h. Every call returns 0, or minus the error number.</summary>
@@ -92,7 +94,8 @@ internal static partial class Fcntl
 
     /// <summary>
     /// Holds a file of which nobody else has a descriptor or a mapping, in any process of this machine: -EAGAIN where somebody
-    /// has. Who opens it now waits until this descriptor is closed.
+    /// has, another error where nobody can know (no leases, or somebody else's file). Who opens it now waits until this descriptor
+    /// is closed.
     /// </summary>
     public static int HoldAlone(SafeFileHandle file)
     {

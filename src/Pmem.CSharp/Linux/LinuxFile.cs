@@ -155,20 +155,22 @@ internal sealed class LinuxFile : StoredFile
     }
 
     /// <summary>
-    /// Removes the name while it is still this file's, unless somebody has the file open by now: then it is theirs as well.
-    /// A file system without leases cannot tell.
+    /// Removes the name while it is still this file's, and it is known that nobody else has the file open: then it would be theirs
+    /// as well. Where that cannot be known the name stays: a file too many is a smaller loss than what somebody stored in it.
     /// </summary>
     private void TakeNameBack()
     {
-        if (Fcntl.HoldAlone(_handle) == -Errno.EAGAIN) return;
+        if (Fcntl.HoldAlone(_handle) != 0) return;
         if (Get(_handle, out FileStatus status) == 0 && _place!.Holds(status.Identity)) _ = Unistd.Unlink(_place.Directory, _place.Name);
         Fcntl.Release(_handle);
     }
 
-    /// <summary>Gives the file its old length back, unless somebody else has it open, and may count on the new one.</summary>
+    /// <summary>
+    /// Gives the file its old length back, where it is known that nobody else has it open, and may count on the new one.
+    /// </summary>
     private void CutBack(long originalLengthBytes, long askedLengthBytes)
     {
-        if (Fcntl.HoldAlone(_handle) == -Errno.EAGAIN) return;
+        if (Fcntl.HoldAlone(_handle) != 0) return;
         bool isOurs = Get(_handle, out FileStatus status) == 0
             && status.LengthBytes >= originalLengthBytes && status.LengthBytes <= askedLengthBytes;
         // Where the length is the old one, this frees what was reserved behind it.

@@ -8,6 +8,12 @@ internal sealed record MappedFile(nint Address, MappingInfo Info, DeviceNumber D
 {
     public FileIdentity Identity { get; init; }
 
+    /// <summary>
+    /// What syncs its pages, where a mapping does: the kernel tells an error once to each open file, so what syncs them by their
+    /// address must ask it.
+    /// </summary>
+    public PagePersister? PagePersister { get; set; }
+
     /// <summary>What the mapping is made of whole units of.</summary>
     public long UnitBytes { get; init; } = 1;
 

@@ -32,13 +32,13 @@ internal sealed class NotedRanges
         return _ranges.AsSpan(0, _count);
     }
 
-    /// <summary>The ranges to sync, sorted: as few as pay, so that something else may lie in them.</summary>
-    public ReadOnlySpan<ByteRange> Joined()
+    /// <summary>The ranges to sync for so many who wait, sorted: as few as pay, so that something else may lie in them.</summary>
+    public ReadOnlySpan<ByteRange> Joined(int waiting)
     {
         ReadOnlySpan<ByteRange> ranges = Coalesced();
         if (_joined.Length < ranges.Length) _joined = new ByteRange[_ranges.Length];
         ranges.CopyTo(_joined);
-        return _joined.AsSpan(0, SyncRanges.join(_joined.AsSpan(0, ranges.Length)));
+        return _joined.AsSpan(0, SyncRanges.join(waiting, _joined.AsSpan(0, ranges.Length)));
     }
 
     /// <summary>Twice the room, unless half of it is free once neighbours are one.</summary>

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Pmem;
 
 //  fact                                                                     source
@@ -16,10 +18,14 @@ namespace Pmem;
 /// </summary>
 /// <remarks>
 /// Syncs go one after another, because the error of one may be the loss of another's bytes. Who comes while one runs waits, and
-/// then one sync serves all who waited (group commit): one of them, the leader, makes the call for all.
+/// then one sync serves all who waited (group commit): one of them, the leader, makes the call for all. Where several came to the
+/// last one, the leader gives them a moment to come again: who has just been served is about to, and would miss this sync.
 /// </remarks>
 internal sealed class PagePersister : Persister
 {
+    /// <summary>The longest moment, whatever a sync takes.</summary>
+    private static readonly long LongestMoment = Stopwatch.Frequency / 1000;
+
     private readonly MappedStorage _storage;
     private readonly object _gate = new();
 
@@ -27,6 +33,14 @@ internal sealed class PagePersister : Persister
     private NotedRanges _noted = new();
     private NotedRanges _syncing = new();
     private bool _isSyncing;
+
+    /// <summary>How many wait for what is noted now. The leader looks at it from outside.</summary>
+    private int _waiting;
+
+    /// <summary>How many the last sync served, or kept waiting.</summary>
+    private int _crowd;
+
+    private long _syncTicks;
 
     /// <summary>What is noted now is durable when the sync of this number has returned.</summary>
     private long _generation = 1;
@@ -37,6 +51,7 @@ internal sealed class PagePersister : Persister
     public PagePersister(MappedStorage storage)
     {
         _storage = storage;
+        storage.File.PagePersister = this;
         Copier = new PageCopier(this, storage);
     }
 
@@ -66,6 +81,15 @@ internal sealed class PagePersister : Persister
         PmemMeter.EndPersist(began);
         return failure;
     }
+
+    /// <summary>Persists the pages of an address range: 0, or the error number.</summary>
+    public int Sync(nint start, nint end) => Persist(start - _storage.Address, end - start) switch
+    {
+        null => 0,
+        PmemException { ErrorNumber: var error } => error,
+        ThreadInterruptedException => Errno.EINTR,
+        _ => Errno.ENOMEM,
+    };
 
     /// <summary>Notes a range, or the lines of a plan, and waits until all that is noted is durable, or does not.</summary>
     private Exception? Guarded(long offset, long length, FlushPlan? plan, bool isDrained)
@@ -99,6 +123,7 @@ internal sealed class PagePersister : Persister
     {
         // Nothing noted: what this thread flushed can be with a sync that runs.
         long generation = _noted.IsEmpty ? _generation - 1 : _generation;
+        if (!_noted.IsEmpty) _waiting++;
         while (_syncedGeneration < generation && _failure is null)
         {
             if (_isSyncing) Monitor.Wait(_gate);
@@ -110,20 +135,46 @@ internal sealed class PagePersister : Persister
     /// <summary>Syncs what is noted, for all who wait. The gate is left meanwhile, so that others can note and wait.</summary>
     private void SyncAsLeader()
     {
-        // All that can throw, for want of memory, before anything says that a sync runs.
-        ReadOnlySpan<ByteRange> ranges = _noted.Joined();
+        _isSyncing = true;
+        try
+        {
+            if (_waiting < _crowd) WaitForTheCrowd();
+            // What can throw, for want of memory, before anything is taken.
+            ReadOnlySpan<ByteRange> ranges = _noted.Joined(_waiting);
+            SyncTaken(ranges);
+        }
+        finally
+        {
+            _isSyncing = false;
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    private void SyncTaken(ReadOnlySpan<ByteRange> ranges)
+    {
         (_noted, _syncing) = (_syncing, _noted);
         long generation = _generation++;
-        _isSyncing = true;
+        int served = _waiting;
+        _waiting = 0;
         Monitor.Exit(_gate);
+        long start = Stopwatch.GetTimestamp();
         int error = Sync(ranges, out long durableUpTo);
+        _syncTicks = Stopwatch.GetTimestamp() - start;
         EnterUninterrupted();
 
         if (error != 0) _failure = new StorageFailure(error, NotDurable(durableUpTo));
+        _crowd = served + _waiting;
         _syncedGeneration = generation;
         _syncing.Clear();
-        _isSyncing = false;
-        Monitor.PulseAll(_gate);
+    }
+
+    /// <summary>Leaves the gate until as many wait as came to the last sync, but for half of what that took at most.</summary>
+    private void WaitForTheCrowd()
+    {
+        Monitor.Exit(_gate);
+        long end = Stopwatch.GetTimestamp() + Math.Min(_syncTicks / 2, LongestMoment);
+        while (Volatile.Read(ref _waiting) < _crowd && Stopwatch.GetTimestamp() < end) _ = Thread.Yield();
+        EnterUninterrupted();
     }
 
     private int Sync(ReadOnlySpan<ByteRange> ranges, out long durableUpTo)

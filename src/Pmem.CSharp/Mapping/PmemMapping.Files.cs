@@ -37,8 +37,10 @@ public sealed unsafe partial class PmemMapping
     /// <exception cref="ArgumentException">Options exclude each other, or cannot apply.</exception>
     /// <exception cref="PmemException">No space, the file exists and must not, it is longer, it cannot be mapped …: the message says.</exception>
     /// <remarks>
-    /// <para>Where it throws, a file that was there has its old length and bytes, and one that was not is not there; only what
-    /// another process has open by then stays, because it is that process's too. A new file gets its name last, or where
+    /// <para>Where it throws, a file that was there has its old length and bytes, and one that was not is not there. But what
+    /// another process has open by then stays, because it is that process's too; and so does, with its name and new length, a file
+    /// of which that cannot be known: where the file system has no leases (NFS, CIFS, 9p), or the file is another user's. The next
+    /// Create completes it. A new file gets its name last, or where
     /// the file system has no files without a name (FUSE, NFS), its name first and its length later: a process that is killed
     /// in between leaves a file that is too short, and the next Create completes it.</para>
     /// <para>Many processes may create one name at once: without Exclusive all get the same file. Storage is reserved by

@@ -23,7 +23,7 @@ internal sealed class RecordingMachine(Platform platform, bool isPassedOn = fals
     public bool IsPassedOn => isPassedOn;
 
     /// <summary>What libpmem's functions can be executed on.</summary>
-    public LibPmemMachine ForLibPmem => new LibPmemMachine<RecordedLines>(Lines, this);
+    public LibPmemMachine ForLibPmem => new LibPmemMachine<RecordedLines>(platform, Lines, this);
 
     /// <summary>The persister that the file's granularity picks, on this machine.</summary>
     public Persister PersisterFor(MappedFile file, Sysfs sysfs) => Persister.For(file, Lines, this, sysfs);

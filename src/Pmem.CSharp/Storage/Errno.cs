@@ -11,6 +11,7 @@ internal static class Errno
     public const int EINTR = 4;
     public const int EIO = 5;
     public const int EAGAIN = 11;
+    public const int ENOMEM = 12;
     public const int EACCES = 13;
     public const int EFAULT = 14;
     public const int EEXIST = 17;
@@ -36,7 +37,7 @@ internal static class Errno
         6 => "ENXIO",
         9 => "EBADF",
         EAGAIN => nameof(EAGAIN),
-        12 => "ENOMEM",
+        ENOMEM => nameof(ENOMEM),
         EACCES => nameof(EACCES),
         EFAULT => nameof(EFAULT),
         16 => "EBUSY",

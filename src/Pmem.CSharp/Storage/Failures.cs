@@ -99,7 +99,7 @@ internal static class Failures
         Errno.EOPNOTSUPP => "The file system cannot do that.",
         Errno.EFBIG => "The file system has no files of that length; ask for fewer bytes.",
         Errno.ENODEV => "This file cannot be mapped; choose a file on a disk or on persistent memory.",
-        12 => "Too little address space or too many mappings; unmap some, or raise the limit (ulimit -v, vm.max_map_count).",
+        Errno.ENOMEM => "Too little address space or too many mappings; unmap some, or raise the limit (ulimit -v, vm.max_map_count).",
         23 or 24 => "Too many open files; close some, or raise the limit (ulimit -n).",
         _ => "See the manual page of the call for what this means here.",
     };

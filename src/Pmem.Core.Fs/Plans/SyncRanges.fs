@@ -38,10 +38,12 @@ module internal SyncRanges =
         merge 1L ranges
 
     /// As few calls as pay: what lies between two ranges is written along where that costs less than another call. It may
-    /// have been stored to or not: writing what nobody asked for is slow at worst. Of coalesced ranges, in place.
-    let join (ranges: Span<ByteRange>) =
+    /// have been stored to or not: writing what nobody asked for is slow at worst. Where several wait for the sync, each would
+    /// wait for every call of it: then it is one. Of coalesced ranges, in place.
+    let join (waiting: int) (ranges: Span<ByteRange>) =
         if ranges.IsEmpty then
             0
         else
             let hull = ranges[ranges.Length - 1].End - ranges[0].Offset
-            merge (if hull / CallBytes <= int64 ranges.Length then Int64.MaxValue else CallBytes) ranges
+            let isOne = waiting > 1 || hull / CallBytes <= int64 ranges.Length
+            merge (if isOne then Int64.MaxValue else CallBytes) ranges

@@ -46,6 +46,16 @@ let private start = startIn ""
 /// Runs a command of the system.
 let command fileName arguments = start fileName arguments []
 
+/// The same with variables, and with the runtime that this process has.
+let commandIn fileName arguments (environment: (string * string) list) =
+    let runtime = Path.GetDirectoryName typeof<obj>.Assembly.Location
+
+    let root =
+        runtime |> nonNull |> Path.GetDirectoryName |> nonNull |> Path.GetDirectoryName
+
+    let root = root |> nonNull |> Path.GetDirectoryName |> nonNull
+    start fileName arguments (("DOTNET_ROOT", root) :: environment)
+
 /// The dotnet that runs this process.
 let dotnet =
     match Environment.ProcessPath with

@@ -142,6 +142,7 @@ let private table: Map<string, string -> unit> =
             "dispose", MachineChildren.dispose
             "deep-persist", MachineChildren.deepPersist
             "compile", MachineChildren.compile
+            "without-proc", FileChildren.withoutProc
             "two-addresses", FileChildren.twoAddresses
             "is-pmem", FileChildren.isPmem
             "create", fun path -> map path ignore
@@ -150,6 +151,8 @@ let private table: Map<string, string -> unit> =
             fun (path: string) ->
                 map path (fun map -> printfn "0x%x" (int64 (NativeInterop.NativePtr.toNativeInt map.Pointer)))
             "open-as-nobody", asNobody (fun path -> tell (fun () -> PmemMapping.Open(path).Dispose()))
+            "domains-as-nobody",
+            asNobody (fun path -> printfn "%s" (Doubles.PersistenceDomains path |> String.concat ","))
             "create-as-nobody", asNobody (fun path -> tell (fun () -> PmemMapping.Create(path, 4096L).Dispose()))
             "persist-between-marks", persistBetweenMarks
             "persist-over-a-hole", persistOverAHole

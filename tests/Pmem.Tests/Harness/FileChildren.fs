@@ -186,3 +186,22 @@ let limited (path: string) =
     tell 65536L (PmemCreateOptions())
     tell 65536L (PmemCreateOptions(Sparse = true))
     tell 8192L (PmemCreateOptions())
+
+/// Makes and opens files where there is no /proc, as nobody: linkat(2) may then have no way to give a file its name.
+let withoutProc (path: string) =
+    let length = 4096L
+
+    let tell name (action: unit -> PmemMapping) =
+        printfn "%s" (step name (fun () -> action().Dispose()))
+
+    tell "before" (fun () -> PmemMapping.Create(path + ".before", length))
+    Posix.HideProc()
+    Posix.DropPrivileges()
+    tell "created" (fun () -> PmemMapping.Create(path, length))
+    tell "exclusive" (fun () -> PmemMapping.Create(path, length, PmemCreateOptions(Exclusive = true)))
+    tell "another" (fun () -> PmemMapping.Create(path + "2", length, PmemCreateOptions(Exclusive = true)))
+    tell "grown" (fun () -> PmemMapping.Create(path, 2L * length))
+    tell "opened" (fun () -> PmemMapping.Open path)
+    tell "linked" (fun () -> PmemMapping.Create(path + ".link", length))
+    tell "nowhere" (fun () -> PmemMapping.Create(path + "/none/f", length))
+    tell "missing" (fun () -> PmemMapping.Create((nonNull (Path.GetDirectoryName path)) + "/none/f", length))

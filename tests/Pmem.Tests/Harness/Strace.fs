@@ -8,22 +8,58 @@ open System.Text.RegularExpressions
 let isThere () = Child.hasCommand "strace"
 
 let private calls =
-    "openat,statx,fstatfs,fallocate,ftruncate,pwrite64,fsync,syncfs,linkat,unlinkat,readlinkat,fcntl,mmap,munmap,madvise,msync"
+    "openat,statx,fstatfs,fallocate,ftruncate,pwrite64,fsync,syncfs,linkat,unlinkat,readlinkat,fcntl,mmap,munmap,madvise,msync,prlimit64"
 
-/// Runs one of the functions of Children under strace, which sees these calls.
-let straceOf (calls: string) (child: string) (log: string) (inject: string list) (path: string) =
+/// What the runtime calls for threads, memory and time whoever runs on it; these are not injected. Nor is close: strace lets a
+/// call fail by not making it, and a descriptor that stays open after an error of close(2) is what no Linux has.
+let private ofRuntime =
+    set
+        [
+            "close"
+            "futex"
+            "membarrier"
+            "mprotect"
+            "sched_yield"
+            "getpid"
+            "gettid"
+            "brk"
+            "rt_sigprocmask"
+            "rt_sigreturn"
+            "tgkill"
+            "exit"
+            "rseq"
+            "set_robust_list"
+            "sched_getaffinity"
+            "sched_setaffinity"
+            "clone3"
+            "write"
+        ]
+
+/// Of so many injections, each of which takes a second, a fixed sample: each 17th at home, in CI each `step`th, and all with
+/// PMEM_TESTS_INJECT_ALL=1.
+let sample step (all: 'a list) =
+    let step =
+        if Environment.GetEnvironmentVariable "PMEM_TESTS_INJECT_ALL" = "1" then
+            1
+        else
+            Harness.cases 17 step
+
+    all |> List.indexed |> List.filter (fun (i, _) -> i % step = 0) |> List.map snd
+
+/// Runs one of the functions of Children under strace, which traces these calls.
+let straceOf traced (child: string) (log: string) (inject: string list) (path: string) =
     // Without it the JIT compiler maps and unmaps for each method, and what is injected there is not ours.
     let quiet = "DOTNET_EnableWriteXorExecute=0"
 
     let options =
-        [ "-f"; "--seccomp-bpf"; "-E"; quiet; "-o"; log; "-e"; $"trace={calls},write" ]
+        [ "-f"; "--seccomp-bpf"; "-E"; quiet; "-o"; log; "-e"; $"trace={traced}" ]
 
     let assembly = Path.Combine(AppContext.BaseDirectory, "Pmem.Tests.dll")
     let program = [ Child.dotnet; assembly; "--child"; child; path ]
     Child.command "strace" (options @ inject @ program)
 
-/// The same of all calls by which files are made, mapped and synced.
-let strace child log inject path = straceOf calls child log inject path
+let strace child log inject path =
+    straceOf $"{calls},write" child log inject path
 
 type Call =
     {
@@ -71,3 +107,11 @@ let window (log: string) =
                 found.Add { Thread = thread; Name = name; Nth = nth; Text = text }
 
     List.ofSeq found
+
+/// The names of all calls between the marks that could be injected and are not, beside those of the runtime.
+let unknownCalls child directory path =
+    let log = Path.Combine(directory, "log")
+    straceOf "all" child log [] path |> ignore
+    let names = window log |> List.map _.Name |> set
+    File.Delete log
+    names - ofRuntime - set (calls.Split ',')

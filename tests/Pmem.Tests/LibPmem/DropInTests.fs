@@ -8,6 +8,7 @@ open FSharp.NativeInterop
 open Expecto
 open Pmem
 open Pmem.Linux
+open Pmem.Testing
 
 #nowarn "9"
 
@@ -43,18 +44,25 @@ let private errnos =
         Harness.needing
             "root and chattr on the file system of the tests"
             (fun () -> Child.isRoot () && Child.hasCommand "chattr")
-            "an immutable file is EPERM, not EACCES"
+            "an immutable and an append-only file are EPERM, not EACCES"
             (fun () ->
                 Harness.inDirectory (fun directory ->
                     let path = Path.Combine(directory, "f")
                     File.WriteAllBytes(path, [| 1uy |])
                     let chattr flag = Child.command "chattr" [ flag; path ]
 
-                    if (chattr "+i").ExitCode = 0 then
+                    // A file system of the tests without these attributes, tmpfs for instance.
+                    if (chattr "+i").ExitCode <> 0 then
+                        skiptest "chattr does nothing here"
+
+                    chattr "-i" |> ignore
+
+                    for set, clear in [ "+i", "-i"; "+a", "-a" ] do
                         try
+                            Expect.equal (chattr set).ExitCode 0 set
                             fails path 0un PmemFileModes.None 1
                         finally
-                            chattr "-i" |> ignore))
+                            chattr clear |> ignore))
 
         testCase "an existing file is given the length, longer or shorter, whatever is mapped"
         <| fun () ->
@@ -67,8 +75,67 @@ let private errnos =
                 unmap second secondLength)
     ]
 
+/// A file on persistent memory, in a region whose caches are flushed, at this address; there is other memory beside it.
+let private inFlushedRegion address lengthBytes platform =
+    let facts =
+        {
+            Path = "f"
+            FileRange = ByteRange(0L, lengthBytes)
+            Kind = MappingKind.FileDax
+            IsReadOnly = false
+            PersistenceDomain = PlatformFacts.FlushedDomain
+            Platform = platform
+        }
+
+    match MappingInfo.Decide facts with
+    | Ok info -> MappedFile(address, info, DeviceNumber())
+    | Error refusal -> failwith (string refusal)
+
+let private flushedRegion () =
+    use memory = new GuardedMemory(8192)
+
+    let platform =
+        match
+            Platform.Decide
+                { (Platform.X64 Clwb).Facts with
+                    PersistenceDomains = [| PlatformFacts.FlushedDomain |]
+                }
+        with
+        | Ok platform -> platform
+        | Error refusal -> failwith (string refusal)
+
+    let machine = RecordingMachine(platform, BaseAddress = memory.Address)
+    RangeTracker.Add(inFlushedRegion memory.Address 4096L platform)
+    LibPmem.ExecuteOn machine.ForLibPmem
+
+    try
+        let at (offset: int) =
+            NativePtr.toVoidPtr (NativePtr.ofNativeInt<byte>(memory.Address + nativeint offset))
+
+        let isWrittenBack (call: unit -> unit) =
+            call ()
+            machine.Take() |> Seq.exists _.IsWriteBack
+
+        for name, call in
+            [
+                "set", (fun offset -> LibPmem.MemSetPersist(at offset, 1, 40un) |> ignore)
+                "copy", (fun offset -> LibPmem.MemCpyPersist(at offset, at (offset + 512), 40un) |> ignore)
+                "move", (fun offset -> LibPmem.MemMoveNoDrain(at offset, at (offset + 8), 40un) |> ignore)
+                "flush", (fun offset -> LibPmem.Flush(at offset, 40un))
+            ] do
+            Expect.isFalse (isWrittenBack (fun () -> call 64)) $"{name}, in the region"
+            Expect.isTrue (isWrittenBack (fun () -> call 4160)) $"{name}, in memory of no region"
+            Expect.isTrue (isWrittenBack (fun () -> call 4080)) $"{name}, in part of no region"
+    finally
+        LibPmem.ExecuteOn null
+        RangeTracker.Remove(memory.Address, 8192n)
+
 let private corners =
     [
+        testCase
+            "in a region whose caches are flushed, copies and flushes write nothing back, elsewhere they do"
+            flushedRegion
+
         testCase "no byte is never persistent memory, forced or not"
         <| fun () ->
             Harness.inDirectory (fun directory ->

@@ -105,7 +105,7 @@ let private real directory =
             "PMEM_IS_PMEM_FORCE=0"
         ]
 
-    let outcome = Strace.straceOf "msync" "libpmem-real" log environment path
+    let outcome = Strace.straceOf "msync,write" "libpmem-real" log environment path
     Expect.equal outcome.ExitCode 0 outcome.Error
     let calls = Strace.window log
 

@@ -89,16 +89,9 @@ let private injectAll before directory =
     Expect.isGreaterThan calls.Length 10 "calls"
 
     let all = List.allPairs calls errors
-    // A fixed sample, for each takes a second; PMEM_TESTS_INJECT_ALL=1 tries all.
-    let step =
-        if Environment.GetEnvironmentVariable "PMEM_TESTS_INJECT_ALL" = "1" then
-            1
-        else
-            Harness.cases 17 7
+    let chosen = sample 7 all
 
-    let chosen = all |> List.indexed |> List.filter (fun (i, _) -> i % step = 0)
-
-    for _, (call, how) in chosen do
+    for call, how in chosen do
         inject before directory call how
 
     printfn "injected: %d of %d (%d calls), before: %O" chosen.Length all.Length calls.Length before

@@ -50,6 +50,40 @@ let private works =
         Expect.equal (FileInfo(path).Length) 5000L "not grown"
         Expect.equal (entries directory |> Array.except [ "lost+found" ]) [| "f" |] "nothing else")
 
+/// One thread stores to a file to which another gives one length after the other: growing writes no byte that is there.
+let private grown =
+    let rounds = Harness.cases 60 300
+
+    everywhere "what is stored while a file grows is kept" (fun directory ->
+        let path = Path.Combine(directory, "f")
+        create path 4096L (PmemCreateOptions())
+        let mutable isOver = false
+        let mutable stored = 0L
+        let mutable lost = 0
+
+        let store () =
+            use map = PmemMapping.Open path
+            let last = map.Length - 8L
+
+            while not (Volatile.Read &isOver) do
+                if map.Read<int64> last <> stored || map.Read<int64> 0L <> stored then
+                    lost <- lost + 1
+
+                stored <- stored + 1L
+                map.Store(0L, stored)
+                map.Store(last, stored)
+
+        let thread = Thread store
+        thread.Start()
+
+        for round in 1..rounds do
+            create path (4096L + 1000L * int64 round) (PmemCreateOptions(Sparse = (round % 3 = 0)))
+
+        Volatile.Write(&isOver, true)
+        thread.Join()
+        Expect.equal lost 0 $"lost of {stored} stores, {rounds} times grown"
+        Expect.isGreaterThan stored 0L "something was stored")
+
 /// All processes make the same names at once; returns what each said.
 let private race directory everybody rounds =
     let gate = Path.Combine(directory, "gate")
@@ -105,8 +139,39 @@ let private races =
 
 let private huge = 2L <<< 20
 
+/// Where there is no /proc, a new file takes its name by open(O_CREAT | O_EXCL), as on a file system without O_TMPFILE.
+let private withoutProc directory =
+    let path = Path.Combine(directory, "f")
+    File.SetUnixFileMode(directory, enum<UnixFileMode> 0o777)
+    File.CreateSymbolicLink(path + ".link", "target") |> ignore
+    let outcome = Child.run "without-proc" [ path ] [ "PMEM_MMAP_HINT", "100000000000" ]
+
+    let said =
+        [
+            "before: done"
+            "created: done"
+            "exclusive: EEXIST"
+            "another: done"
+            "grown: done"
+            "opened: done"
+            "linked: done"
+            "nowhere: ENOTDIR"
+            "missing: DirectoryNotFoundException"
+        ]
+
+    let lines = outcome.Output.Trim().Split '\n' |> List.ofArray
+    Expect.hasLength lines said.Length outcome.Error
+
+    for line, expected in List.zip lines said do
+        Expect.stringStarts line expected outcome.Output
+
+    Expect.equal (FileInfo(path).Length, FileInfo(Path.Combine(directory, "target")).Length) (8192L, 4096L) "lengths"
+
 let private limits =
     [
+        Harness.needing "root" Child.isRoot "without /proc files are made and opened" (fun () ->
+            Harness.inDirectory withoutProc)
+
         needingHugePages "hugetlbfs: whole huge pages, and Dispose unmaps" (fun directory ->
             let path = Path.Combine(directory, "f")
 
@@ -146,4 +211,4 @@ let private limits =
 
 let tests =
     testSequenced
-    <| testList "files on real parts" [ works; races; testList "limits" limits ]
+    <| testList "files on real parts" [ works; grown; races; testList "limits" limits ]

@@ -97,8 +97,39 @@ let private tracking =
                 (PmemMapping.Create(path, page, PmemCreateOptions(Truncate = true))).Dispose())
     ]
 
+/// This program again, with a group of its own by its file's permissions: then the kernel sets AT_SECURE (getauxval(3)).
+let private withElevatedGroup test =
+    Harness.inDirectory (fun directory ->
+        for file in Directory.EnumerateFiles AppContext.BaseDirectory do
+            File.CreateSymbolicLink(Path.Combine(directory, nonNull (Path.GetFileName file)), file)
+            |> ignore
+
+        let program = Path.Combine(directory, "Pmem.Tests")
+        File.Delete program
+        File.Copy(Path.Combine(AppContext.BaseDirectory, "Pmem.Tests"), program)
+        Expect.equal (Child.command "chgrp" [ "65534"; program ]).ExitCode 0 "chgrp"
+        File.SetUnixFileMode(program, File.GetUnixFileMode program ||| UnixFileMode.SetGroup)
+        test program)
+
+let private elevatedProcess () =
+    let malformed = [ "PMEM_MOVNT_THRESHOLD", "many" ]
+    let ordinary = Child.run "platform" [ "" ] malformed
+    Expect.stringContains ordinary.Output "PMEM_MOVNT_THRESHOLD" "an ordinary process reads it"
+
+    withElevatedGroup (fun program ->
+        let outcome = Child.commandIn program [ "--child"; "platform"; "" ] malformed
+        Expect.equal (outcome.Output.Trim()) "nothing" $"an elevated one does not; {outcome.Error}")
+
 let private elevated =
     [
+        Harness.needing
+            "root and this program's own executable"
+            (fun () ->
+                Child.isRoot ()
+                && File.Exists(Path.Combine(AppContext.BaseDirectory, "Pmem.Tests")))
+            "a set-group-ID process ignores PMEM_* (AT_SECURE)"
+            elevatedProcess
+
         testCase "a process with elevated privileges does not do what its environment says"
         <| fun () ->
             let name = "PMEM_NO_MOVNT"

@@ -52,7 +52,7 @@ let joined (instructions: Instruction list) =
     let ranges = Array.truncate (SyncRanges.coalesce (Span ranges)) ranges
 
     [
-        for range in Array.truncate (SyncRanges.join (Span ranges)) ranges -> SyncPages range
+        for range in Array.truncate (SyncRanges.join 1 (Span ranges)) ranges -> SyncPages range
     ]
 
 let private property name test =
@@ -201,6 +201,19 @@ let tests =
                         (Doubles.PersistenceDomains directory |> Seq.sort |> List.ofSeq)
                         [ "cpu_cache"; "unknown" ]
                         "an absent file is unknown")
+
+            Harness.needing
+                "root"
+                Child.isRoot
+                "regions that may not be looked at are unknown, and no exception"
+                (fun () ->
+                    Harness.inDirectory (fun directory ->
+                        let devices = Path.Combine(directory, "bus/nd/devices")
+                        Directory.CreateDirectory(Path.Combine(devices, "region0")) |> ignore
+                        File.SetUnixFileMode(devices, UnixFileMode.None)
+                        let outcome = Child.run "domains-as-nobody" [ directory ] []
+                        File.SetUnixFileMode(devices, UnixFileMode.UserRead ||| UnixFileMode.UserExecute)
+                        Expect.equal (outcome.Output.Trim()) "unknown" outcome.Error))
 
             testCase "turns a failed msync into an exception that names the error and the bytes"
             <| fun () ->

@@ -117,6 +117,21 @@ let private eightThreads () =
         printfn $"a full device: {refused} of 800 persists of 8 threads refused, {durable} returned"
         Expect.equal durable 0 "returned as if durable")
 
+/// libpmem's msync of a mapping's pages hears the error of the background; the mapping must have heard it as well.
+let private byAddress () =
+    onDevice (fun map fill ->
+        map.Persist(0L, 8L)
+        fill ()
+
+        for offset in 1L <<< 20 .. 4096L .. (4L <<< 20) do
+            map.Store(offset, offset)
+
+        Child.command "sync" [ "-f"; map.Path ] |> ignore
+        let address = NativeInterop.NativePtr.toVoidPtr map.Pointer
+        Expect.equal (LibPmem.Msync(address, 8un)) -1 "libpmem's msync"
+        fails map 0L
+        fails map (2L <<< 20))
+
 let private isThere () =
     Child.isRoot ()
     && Child.hasCommand "losetup"
@@ -132,5 +147,6 @@ let tests =
         "failing device"
         [
             needing "one thread: an error of the background is the last word for every range" oneThread
+            needing "libpmem's msync takes no error from the mapping" byAddress
             needing "eight threads: none is told that its page is durable" eightThreads
         ]

@@ -168,6 +168,29 @@ let private poisoned () =
                 map.Store(0L, 5L)
                 Expect.equal (map.Read<int64> 0L) 5L "stores and reads")
 
+/// Who syncs a mapping's pages by their address takes the error that the kernel tells once: the mapping must hear it.
+let private byAddress () =
+    let mutable error = 5
+
+    use mapped =
+        new SyncedMapping(
+            4L * Page,
+            fun _ ->
+                let now = error
+                error <- 0
+                now
+        )
+
+    mapped.Track()
+    let map = mapped.Mapping
+    let address = NativeInterop.NativePtr.toVoidPtr map.Pointer
+    Expect.equal (LibPmem.Msync(address, 8un)) -1 "told"
+    Expect.equal (Runtime.InteropServices.Marshal.GetLastPInvokeError()) 5 "EIO"
+    Expect.equal (fails (fun () -> map.Persist(2L * Page, 1L))).ErrorName "EIO" "the mapping heard it"
+    Expect.equal (LibPmem.Msync(address, 8un)) -1 "told again"
+    Expect.equal (LibPmem.DeepDrain(address, 8un)) -1 "of a deep drain too"
+    Expect.stringContains (LibPmem.ErrorMessage()) "EIO" "by its name"
+
 /// Two of three ranges are synced before the third fails: they are durable.
 let private inPart () =
     let mutable calls = 0
@@ -332,6 +355,7 @@ let tests =
             testCase "as few calls as pay" farApart
             Harness.propertyOf (Harness.cases 200 2000) "a drain covers all that was flushed" [] covers
             testCase "the first error is the last word of every call" poisoned
+            testCase "an error that is told to libpmem's msync is the mapping's too" byAddress
             testCase "what was synced before the error is not named" inPart
             testCase "eight threads, one error: none returns as if durable" threads
             testCase "one sync serves all who wait" groupCommit

@@ -141,7 +141,7 @@ let private hasBarrier directory =
     let log = Path.Combine(directory, "log")
 
     let outcome =
-        Strace.straceOf "membarrier" "dispose" log [] (Path.Combine(directory, "f"))
+        Strace.straceOf "membarrier,write" "dispose" log [] (Path.Combine(directory, "f"))
 
     Expect.equal outcome.ExitCode 0 outcome.Error
     let calls = Strace.window log
