@@ -109,11 +109,11 @@ public static unsafe partial class LibPmem2
     /// <summary><c>pmem2_deep_flush</c>: makes a range durable in the most reliable domain there is.</summary>
     public static int DeepFlush(Pmem2Map map, void* address, nuint length) => Try(() =>
     {
-        if (length == 0) return 0;
         long offset = (nint)address - (nint)map.Mapping.Pointer;
         if (length > long.MaxValue || !Bounds.isWithin(map.Mapping.Length, offset, (long)length))
             return Fail(Pmem2Error.DeepFlushRange, $"{length} bytes at {offset} do not lie in the mapping");
-        map.Mapping.DeepPersist(offset, (long)length);
+        if (map.Mapping.Info.Facts.Kind.IsAnonymous) return Fail(Pmem2Error.NotSupported, "memory without a file has no deep flush");
+        if (length != 0) map.Mapping.DeepPersist(offset, (long)length);
         return 0;
     });
 
