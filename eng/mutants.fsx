@@ -172,9 +172,13 @@ let rec private copyAll (source: string) (target: string) =
     for directory in Directory.GetDirectories source do
         copyAll directory (Path.Combine(target, nonNull (Path.GetFileName directory)))
 
-/// Without the inlining of F# across assemblies: the tests would keep the code as it was before a change.
+/// Without the inlining of F# across assemblies: the tests would keep the code as it was before a change. Without reference
+/// assemblies: F#'s is not renewed where only something internal has changed, which friends see.
+let private properties =
+    [ "-p:Configuration=Release"; "-p:OtherFlags=--crossoptimize-"; "-p:ProduceReferenceAssembly=false" ]
+
 let private build () =
-    mustRun copy "dotnet" [ "build"; tests; "-c"; "Release"; "-v"; "q"; "-nologo"; "-p:OtherFlags=--crossoptimize-" ] |> ignore
+    mustRun copy "dotnet" ([ "build"; tests; "-v"; "q"; "-nologo" ] @ properties) |> ignore
     if Directory.Exists place then Directory.Delete(place, true)
     copyAll output place
 
@@ -189,11 +193,12 @@ let private compilerOf (project: string) =
     // What the build passes to the compiler, without a build: the way of editors (a design-time build).
     let answer =
         mustRun copy "dotnet"
-            [
-                "msbuild"; project; "-t:Compile"; "-p:BuildProjectReferences=false"; "-p:Configuration=Release"; "-p:ProvideCommandLineArgs=true"
-                "-p:SkipCompilerExecution=true"; "-p:NonExistentFile=/nowhere"; "-p:OtherFlags=--crossoptimize-"
+            ([
+                "msbuild"; project; "-t:Compile"; "-p:BuildProjectReferences=false"; "-p:ProvideCommandLineArgs=true"
+                "-p:SkipCompilerExecution=true"; "-p:NonExistentFile=/nowhere"
                 $"-getItem:{item}"; "-getProperty:MSBuildToolsPath,AssemblyName"
-            ]
+             ]
+             @ properties)
 
     let json = JsonDocument.Parse(answer).RootElement
     let property (name: string) = nonNull (json.GetProperty("Properties").GetProperty(name).GetString())
