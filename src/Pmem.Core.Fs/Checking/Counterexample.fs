@@ -3,6 +3,24 @@ namespace Pmem
 open System
 open System.Collections.Generic
 
+/// How much a text shows. Nothing here is set up at run time: checks that begin at once must not wait for one another.
+module internal Shown =
+    /// The events of a crash, besides those that were lost.
+    [<Literal>]
+    let Events = 24
+
+    /// The reads and stores of recovery.
+    [<Literal>]
+    let Accesses = 24
+
+    /// The promises: the last ones.
+    [<Literal>]
+    let Promises = 12
+
+    /// The diagnostics.
+    [<Literal>]
+    let Diagnostics = 10
+
 /// <summary>A crash of a counterexample: what had been done, and what of it was durable.</summary>
 /// <remarks>Shown is what matters: the stores that were lost, the flushes of their lines, and the stores that recovery
 /// read.</remarks>
@@ -11,9 +29,6 @@ type CrashMoment
     internal
     (events: RecordedEvent[], indices: int[], crashPoint: int, next: string, lost: TracedStore[], durable: TracedStore[])
     =
-    /// The most events that the text shows, besides those that were lost.
-    static let shownEvents = 24
-
     /// What had happened before the crash and matters, in program order: part of what had happened.
     member _.Events: IReadOnlyList<RecordedEvent> = Array.AsReadOnly events
 
@@ -42,7 +57,7 @@ type CrashMoment
             | false, false -> "         "
 
         // What was lost is always shown, and the last of the rest.
-        let first = events.Length - shownEvents
+        let first = events.Length - Shown.Events
 
         let isShown i =
             i >= first || hasLost.Contains indices[i]
@@ -82,19 +97,16 @@ type CrashCounterexample
         repair: string,
         model: PersistencyModel
     ) =
-    /// The most reads and stores of recovery that the text shows.
-    static let shownAccesses = 24
-
-    /// The most promises that the text shows: the last ones.
-    static let shownPromises = 12
-
     // What a loop repeats is shown once.
     let distinct = trail |> Array.distinctBy (fun access -> access.ToString())
-    let shown = Array.skip (max 0 (distinct.Length - shownAccesses)) distinct
+    let shown = Array.skip (max 0 (distinct.Length - Shown.Accesses)) distinct
 
     let promised =
         let last =
-            Array.sub acknowledged (max 0 (acknowledged.Length - shownPromises)) (min shownPromises acknowledged.Length)
+            Array.sub
+                acknowledged
+                (max 0 (acknowledged.Length - Shown.Promises))
+                (min Shown.Promises acknowledged.Length)
 
         String.Concat(
             (if last.Length < acknowledged.Length then "…, " else ""),
@@ -145,7 +157,7 @@ type CrashCounterexample
 
     member private _.TrailLines =
         [|
-            if distinct.Length > shownAccesses then
+            if distinct.Length > Shown.Accesses then
                 "    …"
             for access in shown do
                 String.Concat("    ", access.ToString())

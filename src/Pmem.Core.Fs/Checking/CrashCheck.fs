@@ -30,15 +30,15 @@ module internal Checking =
                 )
             )
 
-    let private once (options: CrashCheckOptions) image (workload: Action<RecordedMemory>) =
+    let private once (options: CrashCheckOptions) misuse image (workload: Action<RecordedMemory>) =
         let memory = RecordedMemory(image, options.Model)
-        Guarded.run "workload" memory (fun () -> workload.Invoke memory)
+        Guarded.run "workload" misuse memory (fun () -> workload.Invoke memory)
         Seq.toArray memory.Trace
 
     /// Runs a workload, twice: what cannot be repeated cannot be crashed at each of its points.
-    let record options image workload =
-        let first = once options image workload
-        compare first (once options image workload)
+    let record options misuse image workload =
+        let first = once options misuse image workload
+        compare first (once options misuse image workload)
         first
 
     let private requireEvents (events: RecordedEvent[]) =
@@ -81,15 +81,26 @@ module internal Checking =
             Linter(options.Model, events).Run()
         )
 
-    let run (options: CrashCheckOptions) (image: byte[]) (events: RecordedEvent[]) recovery =
+    let run (options: CrashCheckOptions) misuse (image: byte[]) (events: RecordedEvent[]) recovery =
         requireEvents events
         Trace.check (int64 image.Length) events
-        let subject = { Options = options; Image = Array.copy image; Recovery = recovery }
+
+        let subject =
+            {
+                Options = options
+                Image = Array.copy image
+                Recovery = recovery
+                Misuse = misuse
+            }
+
         let search = CrashSearch(subject, events)
 
         try
             search.Run()
-            report subject events search.Result false
+            let report = report subject events search.Result false
+            // By then a task that went on by itself has been seen.
+            misuse.ThrowIfAny()
+            report
         with :? OperationCanceledException when options.Cancellation.IsCancellationRequested ->
             // What shows the place where the states explode is run without the token.
             let calm =
@@ -130,7 +141,8 @@ type CrashCheck =
         ArgumentNullException.ThrowIfNull(image, nameof image)
         ArgumentNullException.ThrowIfNull(workload, nameof workload)
         ArgumentNullException.ThrowIfNull(recovery, nameof recovery)
-        Checking.run options image (Checking.record options image workload) recovery
+        let misuse = Misuse()
+        Checking.run options misuse image (Checking.record options misuse image workload) recovery
 
     /// <summary>Checks a trace that was recorded elsewhere, on real memory for instance, and its recovery.</summary>
     /// <param name="options">The model, the budget and how states are chosen.</param>
@@ -151,7 +163,7 @@ type CrashCheck =
         ArgumentNullException.ThrowIfNull(image, nameof image)
         ArgumentNullException.ThrowIfNull(events, nameof events)
         ArgumentNullException.ThrowIfNull(recovery, nameof recovery)
-        Checking.run options image (Seq.toArray events) recovery
+        Checking.run options (Misuse()) image (Seq.toArray events) recovery
 
 namespace Pmem.FSharp
 

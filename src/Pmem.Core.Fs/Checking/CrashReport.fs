@@ -108,9 +108,6 @@ type CrashReport
         counterexamples: CrashCounterexample[],
         diagnostics: PersistDiagnostic[]
     ) =
-    /// The most diagnostics that the text shows.
-    static let shownDiagnostics = 10
-
     /// What was found.
     member _.Verdict = verdict
 
@@ -188,11 +185,11 @@ type CrashReport
             if texts.Length > 0 then
                 "  Seen without a crash:"
 
-            for words in Array.truncate shownDiagnostics texts do
+            for words in Array.truncate Shown.Diagnostics texts do
                 String.Concat("    ", words)
 
-            if texts.Length > shownDiagnostics then
-                String.Concat("    and ", Words.number (int64 (texts.Length - shownDiagnostics)), " more.")
+            if texts.Length > Shown.Diagnostics then
+                String.Concat("    and ", Words.number (int64 (texts.Length - Shown.Diagnostics)), " more.")
         |]
 
     member private _.CoverageLines =

@@ -16,11 +16,20 @@ type internal BlockStates =
 [<Sealed>]
 type internal CrashedBlock(offset: int64, length: int, isValid: BlockValidator) =
     /// The most states that the validator is tried on; and the most valid ones, which are kept apart.
-    static let mostTries = 1500
+    let mostTries = 1500
 
-    static let mostValid = 256
+    let mostValid = 256
+
+    /// The most lines of which all pairs are tried.
+    let mostLines = 128
 
     let bytes = Array.zeroCreate<byte> length
+    let valid = HashSet<byte[]>(ImageComparer())
+    let paths = List<ChoicePath>()
+    let mutable taken: Taken[] = [||]
+    let mutable layers: LazyLayer list = []
+    let mutable hasInvalid = false
+    let mutable tries = 0
 
     let read (backing: CrashedBacking) source (path: ChoicePath) =
         let chooser = Chooser path
@@ -28,14 +37,74 @@ type internal CrashedBlock(offset: int64, length: int, isValid: BlockValidator) 
         backing.ReadFrom(source, chooser, offset, Span bytes)
         chooser.Taken
 
+    /// What a line that is settled changes in the block: where, and to what.
+    let patchOf (whole: byte[]) =
+        let first = bytes.AsSpan().CommonPrefixLength(ReadOnlySpan whole)
+        let mutable last = length
+
+        while last > first && bytes[last - 1] = whole[last - 1] do
+            last <- last - 1
+
+        struct (first, Array.sub bytes first (last - first))
+
+    /// Calls with the pairs of patches that, together, make a valid block of the whole one.
+    let validPairs (whole: byte[]) (patches: struct (int * byte[])[]) visit =
+        let torn = Array.copy whole
+
+        let put (patch: struct (int * byte[])) =
+            let struct (at, changed) = patch
+            changed.CopyTo(torn, at)
+
+        let takeBack (patch: struct (int * byte[])) =
+            let struct (at, changed) = patch
+            Array.blit whole at torn at changed.Length
+
+        for i in 0 .. patches.Length - 1 do
+            for j in i + 1 .. patches.Length - 1 do
+                put patches[i]
+                put patches[j]
+
+                if isValid.Invoke(ReadOnlySpan torn) then
+                    visit i j
+
+                takeBack patches[i]
+                takeBack patches[j]
+
+    let attempt (backing: CrashedBacking) (fork: Narrowing[] -> struct (LazyLayer list * Source)) (path: ChoicePath) =
+        let struct (forked, source) = fork path.Settled
+        layers <- forked
+        taken <- read backing source path
+        tries <- tries + 1
+        let found = { path with Given = taken }
+
+        if isValid.Invoke(ReadOnlySpan bytes) then
+            if valid.Add(Array.copy bytes) then
+                paths.Add found
+        elif not hasInvalid then
+            hasInvalid <- true
+            paths.Add found
+
+    /// Two lines lost, or two durable, made of what each does by itself: thousands a millisecond. What the validator accepts is
+    /// then read as it is, for lines that depend on each other cannot be put together so.
+    let attemptPairs attempt (path: ChoicePath) =
+        attempt path
+        let whole = Array.copy bytes
+        let struct (_, lines) = Situation.groups layers taken path.IsLost
+
+        if lines.Length <= mostLines then
+            let patches =
+                lines
+                |> Array.map (fun line ->
+                    attempt { path with Settled = line }
+                    patchOf whole)
+
+            validPairs whole patches (fun i j ->
+                if valid.Count < mostValid then
+                    attempt { path with Settled = Array.append lines[i] lines[j] })
+
     /// Tries the states of the block, each on memory as this run has left it.
     member _.States(backing: CrashedBacking, fork: Narrowing[] -> struct (LazyLayer list * Source)) =
-        let mutable taken = [||]
-        let mutable layers = []
-        let valid = HashSet<byte[]>(ImageComparer())
-        let paths = List<ChoicePath>()
-        let mutable hasInvalid = false
-        let mutable tries = 0
+        let attempt = attempt backing fork
         let mutable isComplete = false
 
         let tried =
@@ -43,20 +112,6 @@ type internal CrashedBlock(offset: int64, length: int, isValid: BlockValidator) 
                 member _.Taken = taken
                 member _.Groups(choices, isIn) = Situation.groups layers choices isIn
             }
-
-        let attempt (path: ChoicePath) =
-            let struct (forked, source) = fork path.Settled
-            layers <- forked
-            taken <- read backing source path
-            tries <- tries + 1
-            let found = { path with Given = taken }
-
-            if isValid.Invoke(ReadOnlySpan bytes) then
-                if valid.Add(Array.copy bytes) then
-                    paths.Add found
-            elif not hasInvalid then
-                hasInvalid <- true
-                paths.Add found
 
         use steps = (Exploration.steps tried).GetEnumerator()
 
@@ -68,6 +123,10 @@ type internal CrashedBlock(offset: int64, length: int, isValid: BlockValidator) 
             | Try path -> attempt path
             | Reached Level.All -> isComplete <- true
             | Reached _ -> ()
+
+        if not isComplete && valid.Count < mostValid then
+            attemptPairs attempt ChoicePath.Durable
+            attemptPairs attempt ChoicePath.Lost
 
         { Paths = paths.ToArray(); IsComplete = isComplete }
 

@@ -10,6 +10,7 @@ type internal Subject =
         Options: CrashCheckOptions
         Image: byte[]
         Recovery: Func<CrashedMemory, bool>
+        Misuse: Misuse
     }
 
     member subject.Rules = ModelRules.of' subject.Options.Model
@@ -37,8 +38,8 @@ type internal NothingLater() =
 
 module internal Guarded =
     /// Calls something that must have ended when it returns, on this thread.
-    let run (who: string) (memory: SimulatedMemory) (call: unit -> 'T) =
-        let guard = UseGuard who
+    let run (who: string) misuse (memory: SimulatedMemory) (call: unit -> 'T) =
+        let guard = UseGuard(who, misuse)
         memory.GuardWith guard
         let context = NothingLater()
         let before = SynchronizationContext.Current
@@ -46,7 +47,7 @@ module internal Guarded =
 
         try
             let result = call ()
-            guard.ThrowIfMisused()
+            misuse.ThrowIfAny()
 
             if context.HasOutstanding then
                 raise (
@@ -93,10 +94,10 @@ type internal RecoveryRun =
             | _ -> false)
 
 module internal RecoveryRun =
-    let private judge subject (memory: CrashedMemory) (watch: Watch) =
+    let private judge (subject: Subject) (memory: CrashedMemory) (watch: Watch) =
         try
             let isAccepted =
-                Guarded.run "recovery" memory (fun () ->
+                Guarded.run "recovery" subject.Misuse memory (fun () ->
                     try
                         Ok(subject.Recovery.Invoke memory)
                     with error ->

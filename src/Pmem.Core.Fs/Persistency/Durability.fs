@@ -190,7 +190,7 @@ type internal Durability(rules: ModelRules, image: byte[] | null) =
 
         pieces
 
-    static let nothing = List<Piece>()
+    let nothing = List<Piece>()
 
     member _.Rules = rules
 

@@ -140,6 +140,28 @@ let private pairs =
 
             Expect.equal report.Verdict CrashVerdict.Inconsistent (string report))
 
+        for isLost in [ true; false ] do
+            testCase $"two words of a block that is read at once, lost {isLost}" (fun () ->
+                let words = 96
+
+                let recovery (memory: CrashedMemory) =
+                    let bytes = memory.ReadBytes(0L, 8 * words)
+
+                    let different =
+                        [ 0 .. words - 1 ]
+                        |> List.filter (fun i -> (BitConverter.ToInt64(bytes, 8 * i) = 0L) = isLost)
+
+                    different <> [ 31; 77 ]
+
+                let report =
+                    CrashCheck.run
+                        CrashCheckOptions.Default
+                        (Array.zeroCreate (8 * words))
+                        (fun memory -> memory.Store(0L, ReadOnlySpan(Array.create (8 * words) 1uy)))
+                        recovery
+
+                Expect.equal report.Verdict CrashVerdict.Inconsistent (string report))
+
         testCase "a store of 4 KiB lost as a whole" (fun () ->
             let workload (memory: RecordedMemory) =
                 memory.Store(0L, ReadOnlySpan(Array.create 4096 1uy))
@@ -170,6 +192,14 @@ module private Blocks =
             hash <- hash ^^^ (hash >>> 29)
 
         hash
+
+    let xor (bytes: ReadOnlySpan<byte>) =
+        let mutable sum = 5L
+
+        for i in 0..8 .. size - 16 do
+            sum <- sum ^^^ BitConverter.ToInt64(bytes.Slice(i, 8))
+
+        sum
 
     let isValid (bytes: ReadOnlySpan<byte>) =
         BitConverter.ToUInt64(bytes.Slice(size - 8)) = hash (bytes.Slice(0, size - 8))
@@ -225,6 +255,45 @@ let private blocks =
                 CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate Blocks.size) (Blocks.write 1) recovery
 
             Expect.equal report.Verdict CrashVerdict.Inconsistent (string report))
+
+        for model in [ PersistencyModel.X86; PersistencyModel.Relaxed; PersistencyModel.PageCache ] do
+            for kept in [ false; true ] do
+                testCase $"{model}: two lines that a sum by xor does not miss, kept {kept}" (fun () ->
+                    let before = Blocks.make 2L
+                    let block = Array.copy before
+
+                    // Two words of each line change, in each line otherwise, but in two lines alike.
+                    for line in 0..63 do
+                        let change = uint64 (1 + (if line = 40 then 17 else line)) * 0x9E3779B97F4A7C15UL
+
+                        for word, change in [ 1, change; 2, change >>> 7 ] do
+                            let at = 64 * line + 8 * word
+
+                            BitConverter.GetBytes(BitConverter.ToUInt64(before, at) ^^^ change).CopyTo(block, at)
+
+                    for bytes in [ before; block ] do
+                        BitConverter.GetBytes(Blocks.xor (ReadOnlySpan bytes)).CopyTo(bytes, Blocks.size - 8)
+
+                    let isValid =
+                        BlockValidator(fun bytes ->
+                            BitConverter.ToInt64(bytes.Slice(Blocks.size - 8)) = Blocks.xor bytes)
+
+                    let recovery (memory: CrashedMemory) =
+                        let bytes: byte[] = Array.zeroCreate Blocks.size
+
+                        not (memory.ReadValidated(0L, Span bytes, isValid))
+                        || bytes = before
+                        || bytes = block
+                        || (bytes[8] = before[8]) <> kept
+
+                    let report =
+                        CrashCheck.run
+                            (under model)
+                            before
+                            (fun memory -> memory.Store(0L, ReadOnlySpan block))
+                            recovery
+
+                    Expect.equal report.Verdict CrashVerdict.Inconsistent (string report))
 
         testCase "a promise before the block is durable is found" (fun () ->
             let workload (memory: RecordedMemory) =

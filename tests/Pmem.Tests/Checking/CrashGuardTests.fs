@@ -84,6 +84,29 @@ let private refusals =
 
             Expect.stringContains (message (fun () -> kept.Head.StoreInt64(8L, 1L))) "after it had returned" "said")
 
+        testCase "a task that goes on when its workload has returned" (fun () ->
+            use goOn = new ManualResetEventSlim()
+            use isOver = new ManualResetEventSlim()
+
+            let workload (memory: RecordedMemory) =
+                memory.StoreInt64(0L, 1L)
+
+                Task.Run(fun () ->
+                    goOn.Wait()
+
+                    try
+                        memory.StoreInt64(8L, 1L)
+                    finally
+                        isOver.Set())
+                |> ignore
+
+            let recovery (_: CrashedMemory) =
+                goOn.Set()
+                isOver.Wait()
+                true
+
+            Expect.stringContains (message (run workload recovery)) "after it had returned" "said")
+
         testCase "the context before is there again" (fun () ->
             let context = SynchronizationContext()
             let before = SynchronizationContext.Current

@@ -50,7 +50,7 @@ let private onThreads =
     [
         for model in models do
             Harness.propertyOf
-                (Harness.cases 60 500)
+                (Harness.cases 60 250)
                 $"{model}: the report is the same on any number of threads"
                 [ typeof<CrashArbitraries> ]
                 (isTheSame model)
@@ -128,7 +128,7 @@ let private manyAtOnce =
     testCase "many checks at once say what each says alone" (fun () ->
         let cases =
             (CrashArbitraries.CrashCase()).Generator
-            |> Gen.sampleWithSeed (Rnd(Harness.seed, 2UL * Harness.seed + 1UL)) 30 (Harness.cases 500 5000)
+            |> Gen.sampleWithSeed (Rnd(Harness.seed, 2UL * Harness.seed + 1UL)) 30 (Harness.cases 500 2500)
             |> Array.filter (fun case -> not case.Events.IsEmpty)
 
         let models = List.toArray models

@@ -123,6 +123,35 @@ let private ofFSharp =
             Expect.equal wrong.Verdict CrashVerdict.Inconsistent (string wrong)
             Expect.isGreaterThan wrong.Counterexample.Crashes.Count 1 "a crash of recovery"
 
+        testCase "on several threads each has a mapping of its own"
+        <| fun () ->
+            let workload (map: PmemMapping) =
+                for i in 1L .. 20L do
+                    map.Ref<int64>(64L * i) <- i
+                    map.Persist(64L * i, 8L)
+                    map.Ref<int64>(0L) <- i
+                    map.Persist(0L, 8L)
+                    map.Acknowledge i
+
+            // Recovery changes what it is given, so that two of them in one mapping would see each other.
+            let recovery (map: PmemMapping) (promised: System.Collections.Generic.IReadOnlyList<int64>) =
+                let count = map.Read<int64> 0L
+
+                let isRight =
+                    Seq.forall (fun i -> map.Read<int64>(64L * i) = i) (seq { 1L .. count })
+
+                map.Span.Fill 255uy
+                isRight && int64 promised.Count <= count
+
+            let run threads =
+                let options =
+                    (under PersistencyModel.X86).WithThreads(threads).WithRecoveryCrashes(0)
+
+                string (MappedCrashCheck.Run(options, Array.zeroCreate 2048, workload, recovery))
+
+            Expect.stringStarts (run 1) "Consistent, exhaustively" "right"
+            Expect.equal (run 3) (run 1) "the same"
+
         testCase "what was stored between two calls has no order: words of a line neither"
         <| fun () ->
             let report =
