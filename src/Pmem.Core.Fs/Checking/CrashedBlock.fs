@@ -26,7 +26,7 @@ type internal CrashedBlock(offset: int64, length: int, isValid: BlockValidator) 
     let bytes = Array.zeroCreate<byte> length
     let valid = HashSet<byte[]>(ImageComparer())
     let paths = List<ChoicePath>()
-    let mutable taken = [||]
+    let mutable taken: Taken[] = [||]
     let mutable layers: LazyLayer list = []
     let mutable hasInvalid = false
     let mutable tries = 0

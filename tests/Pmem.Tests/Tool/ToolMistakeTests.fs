@@ -120,6 +120,8 @@ let private sizes () =
         run [ "check"; path ] |> refuses [ "9223372036854775807 bytes" ]
         run [ "lint"; path ] |> isCivil
         run [ "draw"; path ] |> isCivil
+        File.WriteAllText(path, "pmem-trace 1\nlength 0\n")
+        run [ "check"; path ] |> refuses [ "0 bytes" ]
         let many = [ for i in 0..39 -> $"store {64 * i} 01" ]
         File.WriteAllLines(path, [ "pmem-trace 1"; "length 4096" ] @ many)
         run [ "check"; path ] |> refuses [ "too many crash states"; "--program" ])
