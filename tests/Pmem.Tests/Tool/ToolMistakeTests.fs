@@ -120,7 +120,7 @@ let private sizes () =
         run [ "check"; path ] |> refuses [ "9223372036854775807 bytes" ]
         run [ "lint"; path ] |> isCivil
         run [ "draw"; path ] |> isCivil
-        File.WriteAllText(path, "pmem-trace 1\nlength 0\n")
+        File.WriteAllText(path, "START|REGISTER_FILE;/mnt/p;0x10000;0x0;0x0|FENCE|STOP\n")
         run [ "check"; path ] |> refuses [ "0 bytes" ]
         let many = [ for i in 0..39 -> $"store {64 * i} 01" ]
         File.WriteAllLines(path, [ "pmem-trace 1"; "length 4096" ] @ many)
