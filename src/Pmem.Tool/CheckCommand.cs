@@ -118,7 +118,6 @@ internal static class CheckCommand
 
     private static byte[] ImageOf(string? path, long lengthBytes)
     {
-        if (lengthBytes == 0) throw new FormatException("The trace's memory has 0 bytes; there is nothing to check.");
         if (lengthBytes > Array.MaxLength)
             throw new FormatException($"The trace's memory has {lengthBytes} bytes; at most {Array.MaxLength} can be checked.");
         if (path is null) return new byte[lengthBytes];

@@ -99,6 +99,8 @@ module internal PmemcheckLog =
             |> Array.filter (isNamed file)
 
         match registered with
+        | [| one |] when one.LengthBytes < 1L ->
+            refuse [ one.Name; " is registered with "; Words.number one.LengthBytes; " bytes" ]
         | [| one |] -> one
         | [||] when file.Length = 0 ->
             elements
