@@ -66,7 +66,6 @@ let private tests =
         CrashThreadTests.tests
         CrashDepthTests.tests
         CrashStructureTests.tests
-        CrashSeedTests.tests
         PersistLintTests.tests
         PictureTests.tests
         SimulatedMemoryTests.tests
