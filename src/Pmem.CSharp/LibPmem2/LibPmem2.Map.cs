@@ -131,12 +131,12 @@ public static unsafe partial class LibPmem2
     {
         if (config.Required is null) return Fail(Pmem2Error.GranularityNotSet, "the required granularity is not set");
         long size = source.Source.Length, alignment = source.Source.Alignment;
+        if (!Bounds.isWhole(alignment, config.Offset)) return Fail(Pmem2Error.OffsetUnaligned, $"offset {config.Offset} is no multiple of {alignment}");
         if (size == 0) return Fail(Pmem2Error.SourceEmpty, "the source is empty");
         if (config.Length > long.MaxValue) return Fail(Pmem2Error.MapRange, $"length {config.Length} is over 2^63 - 1");
         if (!Bounds.isWhole(alignment, (long)config.Length)) return Fail(Pmem2Error.LengthUnaligned, $"length {config.Length} is no multiple of {alignment}");
         if (!Bounds.isWithin(size, config.Offset, (long)config.Length))
             return Fail(Pmem2Error.MapRange, $"{config.Length} bytes at {config.Offset} do not lie in the source, which has {size}");
-        if (!Bounds.isWhole(alignment, config.Offset)) return Fail(Pmem2Error.OffsetUnaligned, $"offset {config.Offset} is no multiple of {alignment}");
         if (config.IsPrivate && source.Source.IsDevice) return Fail(Pmem2Error.SourceDevDaxPrivate, "a device cannot be mapped as a private copy");
         if (config.Reservation is null) return 0;
         long length = config.Length != 0 ? (long)config.Length : source.Source.IsAnonymous ? size : size - config.Offset;
