@@ -76,7 +76,7 @@ public static unsafe partial class LibPmem2
     /// <summary><c>pmem2_source_pread_mcsafe</c>: reads, and survives bad blocks.</summary>
     public static int SourcePreadMcsafe(Pmem2Source source, void* buffer, nuint size, nuint offset) => Try(() =>
     {
-        if (Outside(source, size, offset) is var code and not 0) return code;
+        if (Outside(source, size, offset) is var code && (code != 0 || size == 0)) return code;
         // SAFETY: the caller's buffer has that size.
         return source.Source.TryRead((long)offset, new Span<byte>(buffer, (int)size), out PmemException? error) ? 0 : CodeOfCopy(error);
     });
@@ -84,7 +84,7 @@ public static unsafe partial class LibPmem2
     /// <summary><c>pmem2_source_pwrite_mcsafe</c>: writes, and survives bad blocks.</summary>
     public static int SourcePwriteMcsafe(Pmem2Source source, void* buffer, nuint size, nuint offset) => Try(() =>
     {
-        if (Outside(source, size, offset) is var code and not 0) return code;
+        if (Outside(source, size, offset) is var code && (code != 0 || size == 0)) return code;
         // SAFETY: the caller's buffer has that size.
         return source.Source.TryWrite((long)offset, new ReadOnlySpan<byte>(buffer, (int)size), out PmemException? error) ? 0 : CodeOfCopy(error);
     });
