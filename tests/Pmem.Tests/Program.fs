@@ -46,6 +46,7 @@ let private tests =
         WaitingTests.tests
         MadeUpDeviceTests.tests
         MachineCodeTests.tests
+        ChunkTests.tests
         LibPmemMachineTests.tests
         SystemCallTests.tests
         DocumentTests.tests

@@ -78,8 +78,8 @@ let private pastTheCache =
                 has $":{name}(" @"movntdq|call .*Past(128|256)")
 
         testCase "a word of an edge is stored past the cache" (fun () ->
-            has ":Words(" "movnti"
-            has ":StoreWord32(" "movnti")
+            has ":Words(" "movnti +qword"
+            has ":StoreWord32(" "movnti +dword")
     ]
 
 let private words =
