@@ -126,10 +126,14 @@ let private sizes () =
         File.WriteAllLines(path, [ "pmem-trace 1"; "length 4096" ] @ many)
         run [ "check"; path ] |> refuses [ "too many crash states"; "--program" ])
 
-/// The tool as a process of its own, in a process group of its own: as in a terminal, Ctrl-C goes to all of the group.
+/// The tool as a process of its own, in a process group of its own: as in a terminal, Ctrl-C goes to all of the group. A shell
+/// starts what runs in the background with SIGINT ignored, and children inherit that: here it is as in a terminal again.
 let private interrupted (arguments: string list) (isReady: unit -> bool) =
     let tool = Path.Combine(AppContext.BaseDirectory, "Pmem.Tool.dll")
-    let start = ProcessStartInfo("setsid", [ "dotnet"; tool ] @ arguments)
+
+    let start =
+        ProcessStartInfo("setsid", [ "env"; "--default-signal=INT"; "dotnet"; tool ] @ arguments)
+
     start.RedirectStandardError <- true
     start.RedirectStandardOutput <- true
 
