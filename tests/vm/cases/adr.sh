@@ -3,7 +3,7 @@
 about="ADR: ext4, XFS and device DAX; ext4 without DAX, tmpfs and virtio-pmem beside them"
 
 host() {
-  seconds=700
+  seconds=1200
   nvdimm ext4 257M
   nvdimm device 129M
   nvdimm xfs 513M

@@ -4,7 +4,7 @@ about="eADR: ext4 and device DAX; PMEM_NO_FLUSH=0 in spite of it"
 
 host() {
   persistence=cpu
-  seconds=430
+  seconds=900
   nvdimm ext4 257M
   nvdimm device 129M
   boot main
