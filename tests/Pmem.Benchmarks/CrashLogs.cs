@@ -45,13 +45,7 @@ internal static class CrashLogs
         },
         memory =>
         {
-            long logged = memory.ReadInt64(0);
-            for (long i = 1; i <= logged; i++)
-            {
-                memory.StoreInt64(64 * (lines + i), memory.ReadInt64(64 * i));
-                memory.Persist(64 * (lines + i), 8);
-            }
-
+            long logged = CopyLogged(memory, lines);
             for (long i = 1; i <= logged; i++)
                 if (memory.ReadInt64(64 * (lines + i)) != i) return false;
             return logged == lines || memory.Acknowledged.Count == 0;
@@ -78,13 +72,7 @@ internal static class CrashLogs
         },
         memory =>
         {
-            long logged = memory.ReadInt64(0);
-            for (long i = 1; i <= logged; i++)
-            {
-                memory.StoreInt64(64 * (lines + i), memory.ReadInt64(64 * i));
-                memory.Persist(64 * (lines + i), 8);
-            }
-
+            long logged = CopyLogged(memory, lines);
             if (logged > 0)
             {
                 memory.StoreInt64(0, 0);
@@ -143,5 +131,18 @@ internal static class CrashLogs
 
         if (PersistLint.Check(PersistencyModel.X86, memory.Trace).Count > 0) throw new InvalidOperationException("A right trace has a diagnostic.");
         return Log(CrashCheckOptions.Default, 1, readsAll: false);
+    }
+
+    /// <summary>What recovery does with each logged line, one by one; it returns how many there are.</summary>
+    private static long CopyLogged(CrashedMemory memory, int lines)
+    {
+        long logged = memory.ReadInt64(0);
+        for (long i = 1; i <= logged; i++)
+        {
+            memory.StoreInt64(64 * (lines + i), memory.ReadInt64(64 * i));
+            memory.Persist(64 * (lines + i), 8);
+        }
+
+        return logged;
     }
 }

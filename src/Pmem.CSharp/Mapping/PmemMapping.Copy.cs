@@ -128,7 +128,7 @@ public sealed unsafe partial class PmemMapping
         Leave(slot, _copier.Move((byte*)_address + destinationOffset, (byte*)_address + sourceOffset, (nuint)length, plan));
     }
 
-    /// <summary>Checks the range, asks for its first line, then enters: so the line comes while this thread does.</summary>
+    /// <summary>Checks the range, asks for its first and its last line, then enters: so they come while this thread does.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private InFlight EnterToStore(long offset, long length)
     {

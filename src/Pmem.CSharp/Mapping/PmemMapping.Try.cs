@@ -19,13 +19,7 @@ public sealed unsafe partial class PmemMapping
     /// </remarks>
     public bool TryRead(long offset, Span<byte> destination, [NotNullWhen(false)] out PmemException? error)
     {
-        InFlight slot = Enter(offset, destination.Length);
-        int number;
-        // SAFETY: the range was checked, nothing is unmapped until the slot is left, and the destination is pinned.
-        fixed (byte* to = destination)
-            number = FileMapper.System.TryCopy(_file.SafeWay, _file.Address + (nint)offset, FileOffset(offset), new Span<byte>(to, destination.Length), isRead: true);
-        slot.Leave();
-        error = number == 0 ? null : Failures.OfBroken(number, Path, offset, destination.Length, "read");
+        error = TryCopy(offset, destination, isRead: true);
         return error is null;
     }
 
@@ -41,15 +35,21 @@ public sealed unsafe partial class PmemMapping
     public bool TryWrite(long offset, ReadOnlySpan<byte> source, [NotNullWhen(false)] out PmemException? error)
     {
         ThrowIfReadOnly();
-        InFlight slot = Enter(offset, source.Length);
-        int number;
-        // SAFETY: as above; a copy out of the source only reads it.
-        fixed (byte* from = source)
-            number = FileMapper.System.TryCopy(_file.SafeWay, _file.Address + (nint)offset, FileOffset(offset), new Span<byte>(from, source.Length), isRead: false);
-        slot.Leave();
-        error = number == 0 ? null : Failures.OfBroken(number, Path, offset, source.Length, "write");
+        // SAFETY: the source is pinned, and a copy out of it only reads it.
+        fixed (byte* from = source) error = TryCopy(offset, new Span<byte>(from, source.Length), isRead: false);
         return error is null;
     }
 
-    private long FileOffset(long offset) => _file.Info.Facts.FileRange.Offset + offset;
+    private PmemException? TryCopy(long offset, Span<byte> bytes, bool isRead)
+    {
+        InFlight slot = Enter(offset, bytes.Length);
+        try
+        {
+            // Nothing is unmapped until the slot is left.
+            long at = _file.Info.Facts.FileRange.Offset + offset;
+            int number = FileMapper.System.TryCopy(_file.SafeWay, _address + (nint)offset, at, bytes, isRead);
+            return number == 0 ? null : Failures.OfBroken(number, Path, offset, bytes.Length, isRead ? "read" : "write");
+        }
+        finally { slot.Leave(); }
+    }
 }

@@ -27,8 +27,11 @@ internal sealed class ReservedRange : IDisposable
         long mappedBytes = MappedBytes(file.UnitBytes, bytes.Length);
         if (request.Reservation is { } reservation) return reservation.Take(request.ReservationOffset, mappedBytes, file.UnitBytes, file.Path);
         if (request.ReserveLengthBytes == 0 && request.Address == 0) return null;
+        long unit = Math.Max(file.UnitBytes, Environment.SystemPageSize);
         long askedBytes = Math.Max(request.ReserveLengthBytes, request.Address == 0 ? 0 : bytes.Length);
-        Refusal? refused = request.ReserveLengthBytes == 0 ? null
+        Refusal? refused = !Bounds.isWhole(unit, request.Address) ? Refusal.NewNoAddressSpace(
+                $"the address 0x{request.Address:x} is no multiple of {unit}, the unit of this file")
+            : request.ReserveLengthBytes == 0 ? null
             : file.Kind.IsDaxDevice ? Refusal.NewDoesNotApply(nameof(PmemMapOptions.ReserveLength), "a device")
             : request.File.IsReadOnly ? Refusal.NewContradiction("ReadOnly", nameof(PmemMapOptions.ReserveLength))
             : askedBytes < bytes.Length ? Refusal.NewNoAddressSpace(

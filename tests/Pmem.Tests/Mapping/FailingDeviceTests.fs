@@ -78,19 +78,24 @@ let private fails (map: PmemMapping) offset =
     with :? PmemException as e ->
         Expect.contains [ "EIO"; "ENOSPC" ] e.ErrorName "the error"
 
+let private later = [ 1L <<< 20 .. 4096L .. (4L <<< 20) ]
+
+let private failInBackground (map: PmemMapping) fill =
+    map.Persist(0L, 8L)
+    fill ()
+
+    for offset in later do
+        map.Store(offset, offset)
+
+    Child.command "sync" [ "-f"; map.Path ] |> ignore
+
 /// The write-back of one range fails in the background; the kernel tells it to whoever asks first, whatever its range.
 let private oneThread () =
     onDevice (fun map fill ->
-        map.Persist(0L, 8L)
-        fill ()
-
-        for offset in 1L <<< 20 .. 4096L .. (4L <<< 20) do
-            map.Store(offset, offset)
-
-        Child.command "sync" [ "-f"; map.Path ] |> ignore
+        failInBackground map fill
         fails map 0L
 
-        for offset in 1L <<< 20 .. 4096L .. (4L <<< 20) do
+        for offset in later do
             fails map offset)
 
 /// Everybody persists pages of their own on a device that is full: nobody may be told that they are durable.
@@ -120,13 +125,7 @@ let private eightThreads () =
 /// libpmem's msync of a mapping's pages hears the error of the background; the mapping must have heard it as well.
 let private byAddress () =
     onDevice (fun map fill ->
-        map.Persist(0L, 8L)
-        fill ()
-
-        for offset in 1L <<< 20 .. 4096L .. (4L <<< 20) do
-            map.Store(offset, offset)
-
-        Child.command "sync" [ "-f"; map.Path ] |> ignore
+        failInBackground map fill
         let address = NativeInterop.NativePtr.toVoidPtr map.Pointer
         Expect.equal (LibPmem.Msync(address, 8un)) -1 "libpmem's msync"
         fails map 0L

@@ -246,7 +246,7 @@ let private fixedAddresses =
             Expect.equal (NativePtr.toNativeInt map.Pointer) free "address"
             map.Persist(0L, map.Length)
             refused<PmemException> [ path; "something is mapped" ] (fun () -> (at (free + nativeint page)).Dispose())
-            refused<PmemException> [ path ] (fun () -> (at (free + 100n)).Dispose())
+            refused<PmemException> [ path; "no multiple of" ] (fun () -> (at (free + 100n)).Dispose())
 
             let behind =
                 PmemMapping.Create(
