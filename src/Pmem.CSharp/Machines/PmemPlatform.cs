@@ -7,33 +7,38 @@ namespace Pmem;
 /// <summary>What this machine and this process can do, found out once.</summary>
 public static class PmemPlatform
 {
-    private static readonly Lazy<Platform> Decided = new(() => Platform.Decide(Probe()).ValueOrThrow(""));
-    private static readonly Lazy<BuiltLines> Built = new(() => new BuiltLines(s_stubs is null ? default : s_stubs.LinesFor(Current)));
-
-    /// <summary>Placed when it is found out whether they can be.</summary>
-    private static PlacedStubs? s_stubs;
+    private static readonly Lazy<Machine> Found = new(() => new Machine());
 
     /// <summary>The decisions for this machine.</summary>
     /// <exception cref="PmemException">An environment variable of the library has a value that it cannot have.</exception>
     /// <exception cref="PlatformNotSupportedException">The operating system is not Linux.</exception>
-    public static Platform Current => Decided.Value;
+    public static Platform Current => Found.Value.Platform;
 
     /// <summary>One paragraph that tells a person what a persist does here, and why.</summary>
     public static string Describe() => Current.Describe();
 
     /// <summary>The instructions of this machine.</summary>
-    internal static ref readonly StubLines CurrentLines => ref Built.Value.Lines;
+    internal static ref readonly StubLines CurrentLines => ref Found.Value.Lines;
 
-    /// <summary>A place from which the instructions need not be copied for each call.</summary>
-    private sealed class BuiltLines(StubLines lines)
+    /// <summary>The decisions and the instructions, which are never there without each other; a place from which the latter need
+    /// not be copied for each call.</summary>
+    private sealed class Machine
     {
-        public readonly StubLines Lines = lines;
+        public readonly Platform Platform;
+        public readonly StubLines Lines;
+
+        public Machine()
+        {
+            (PlatformFacts facts, PlacedStubs? stubs) = Probe();
+            Platform = Platform.Decide(facts).ValueOrThrow("");
+            if (stubs is not null) Lines = stubs.LinesFor(Platform);
+        }
     }
 
     /// <summary>The granularity that the environment forces, read each time: libpmem2(7); null where it does not.</summary>
     internal static string? Forced => SysAuxv.IsElevated ? null : Environment.GetEnvironmentVariable(PmemEnvironment.ForceVariable);
 
-    private static PlatformFacts Probe()
+    private static (PlatformFacts Facts, PlacedStubs? Stubs) Probe()
     {
         if (!OperatingSystem.IsLinux())
             throw new PlatformNotSupportedException("Pmem maps files on Linux; the plans and models of Pmem.Core run anywhere.");
@@ -50,22 +55,23 @@ public static class PmemPlatform
         const int arm64Dcpop = 1 << 16;
         const int arm64Dcpodp = 1;
         int lineSizeBytes = X86Base.IsSupported ? ((featuresB >> 8) & 0xFF) * 8 : (int)CacheLine.SizeBytes;
-        s_stubs = PlacedStubs.TryPlace(architecture, lineSizeBytes);
+        PlacedStubs? stubs = PlacedStubs.TryPlace(architecture, lineSizeBytes);
         bool isArm64 = architecture == Architecture.Arm64;
 
-        return new PlatformFacts(
+        var facts = new PlatformFacts(
             architecture: architecture,
             hasClflush: (featuresD & (1 << 19)) != 0,
             hasClflushOpt: writeBacks.ClflushOpt,
             hasClwb: writeBacks.Clwb,
             hasDcCvap: isArm64 && (SysAuxv.HardwareCapabilities & arm64Dcpop) != 0,
             hasDcCvadp: isArm64 && (SysAuxv.HardwareCapabilities2 & arm64Dcpodp) != 0,
-            canRunMachineCode: s_stubs is not null,
+            canRunMachineCode: stubs is not null,
             lineSizeBytes: lineSizeBytes,
             pageSizeBytes: Environment.SystemPageSize,
             vectorBits: VectorWidth.Widest,
             persistenceDomains: Sysfs.Machine.PersistenceDomains(),
             environment: Variables(SysAuxv.IsElevated));
+        return (facts, stubs);
     }
 
     /// <summary>What EBX of CPUID's leaf 7 says: Intel SDM vol. 2A, CPUID.</summary>

@@ -169,6 +169,7 @@ let private table: Map<string, string -> unit> =
             "dispose", MachineChildren.dispose
             "deep-persist", MachineChildren.deepPersist
             "compile", MachineChildren.compile
+            "lines-first", MachineChildren.linesFirst
             "two-addresses", FileChildren.twoAddresses
             "is-pmem", FileChildren.isPmem
             "create", fun path -> map path ignore

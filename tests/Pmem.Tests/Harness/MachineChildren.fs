@@ -159,3 +159,9 @@ let compile (_: string) =
         for found in owner.GetMethods everything do
             if List.contains found.Name names then
                 RuntimeHelpers.PrepareMethod(found.MethodHandle, arguments)
+
+/// Writes a line back before anything has asked for the platform.
+let linesFirst (_: string) =
+    use memory = new GuardedMemory(4096)
+    PmemPlatform.CurrentLines.WriteBackAndFence(memory.Address, memory.Address + 64n)
+    printfn "written back"
