@@ -8,6 +8,7 @@ public sealed unsafe class GuardedMemory : IDisposable
 {
     private readonly nint _reserved;
     private readonly nuint _reservedBytes;
+    private bool _isGiven;
 
     /// <param name="lengthBytes">Rounded up to whole pages.</param>
     public GuardedMemory(int lengthBytes)
@@ -29,7 +30,26 @@ public sealed unsafe class GuardedMemory : IDisposable
 
     public bool HasSameBytes(GuardedMemory other) => Span.SequenceEqual(other.Span);
 
-    public void Dispose() => _ = SysMman.Unmap(_reserved, _reservedBytes);
+    /// <summary>
+    /// To a mapping, which unmaps it. From then on it may be anybody's memory: unmapping it twice takes it from a thread's stack.
+    /// </summary>
+    public nint Give()
+    {
+        _isGiven = true;
+        return Address;
+    }
+
+    public void Dispose()
+    {
+        if (!_isGiven)
+        {
+            _ = SysMman.Unmap(_reserved, _reservedBytes);
+            return;
+        }
+        nuint page = (nuint)Environment.SystemPageSize;
+        _ = SysMman.Unmap(_reserved, page);
+        _ = SysMman.Unmap(Address + Length, page);
+    }
 }
 
 /// <summary>
@@ -51,7 +71,7 @@ internal sealed class CopyTwin : IDisposable
         MappingInfo decided = MappingInfo.Decide(facts).ValueOrThrow("twin");
         if (!decided.Granularity.Equals(granularity)) throw new InvalidOperationException($"granularity {decided.Granularity}");
         Recorder = new RecordingMachine(platform) { BaseAddress = _memory.Address };
-        var file = new MappedFile(_memory.Address, decided, default);
+        var file = new MappedFile(_memory.Give(), decided, default);
         // Where nothing is recorded, the machine's own code runs.
         Mapping = new PmemMapping(
             file, isRecorded ? Recorder.PersisterFor(file, Sysfs.Machine) : Persister.For(file, PmemPlatform.CurrentLines, Recorder, Sysfs.Machine));

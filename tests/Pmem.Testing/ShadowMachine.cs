@@ -18,7 +18,7 @@ internal sealed unsafe class ShadowMachine : IDisposable, IPageSync
         Durable = new byte[_memory.Length];
         AtFence = new byte[_memory.Length];
         var facts = new MappingFacts("shadow", new ByteRange(0, _memory.Length), kind, false, Doubles.DomainOf(platform), platform);
-        var file = new MappedFile(_memory.Address, MappingInfo.Decide(facts).ValueOrThrow("shadow"), default);
+        var file = new MappedFile(_memory.Give(), MappingInfo.Decide(facts).ValueOrThrow("shadow"), default);
         Mapping = new PmemMapping(file, Persister.For(file, new ShadowLines(this), this, new Sysfs("/nowhere")));
     }
 
@@ -51,7 +51,11 @@ internal sealed unsafe class ShadowMachine : IDisposable, IPageSync
         return 0;
     }
 
-    public void Dispose() => _memory.Dispose();
+    public void Dispose()
+    {
+        Mapping.Dispose();
+        _memory.Dispose();
+    }
 
     internal void Take(nint start, nint end)
     {

@@ -19,7 +19,7 @@ internal sealed class SyncedMapping : IDisposable, IPageSync
         _memory = new GuardedMemory((int)lengthBytes);
         _sync = sync;
         var facts = new MappingFacts("memory", new ByteRange(0, lengthBytes), MappingKind.PageCache, false, "", Platform.X64(WriteBackKind.Clwb));
-        _file = new MappedFile(_memory.Address, MappingInfo.Decide(facts).ValueOrThrow("memory"), default);
+        _file = new MappedFile(_memory.Give(), MappingInfo.Decide(facts).ValueOrThrow("memory"), default);
         Mapping = new PmemMapping(_file, PersisterFor(_file));
     }
 

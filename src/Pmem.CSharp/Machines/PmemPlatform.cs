@@ -7,7 +7,7 @@ namespace Pmem;
 /// <summary>What this machine and this process can do, found out once.</summary>
 public static class PmemPlatform
 {
-    private static readonly Lazy<Machine> Found = new(() => new Machine());
+    private static readonly Lazy<Findings> Found = new(() => new Findings());
 
     /// <summary>The decisions for this machine.</summary>
     /// <exception cref="PmemException">An environment variable of the library has a value that it cannot have.</exception>
@@ -22,12 +22,12 @@ public static class PmemPlatform
 
     /// <summary>The decisions and the instructions, which are never there without each other; a place from which the latter need
     /// not be copied for each call.</summary>
-    private sealed class Machine
+    private sealed class Findings
     {
         public readonly Platform Platform;
         public readonly StubLines Lines;
 
-        public Machine()
+        public Findings()
         {
             (PlatformFacts facts, PlacedStubs? stubs) = Probe();
             Platform = Platform.Decide(facts).ValueOrThrow("");
