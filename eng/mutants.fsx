@@ -20,6 +20,8 @@ type Mutant =
         New: string
         /// Why no test can notice; empty where one must.
         Lives: string
+        /// Why the tests crash or hang instead of failing; empty where a test must fail.
+        Ends: string
     }
 
 let root = nonNull (Directory.GetParent __SOURCE_DIRECTORY__).FullName
@@ -31,8 +33,8 @@ let fail (words: string) : 'T =
 let private processor =
     lazy (if File.Exists "/proc/cpuinfo" then set (Regex.Matches(File.ReadAllText "/proc/cpuinfo", @"\w+") |> Seq.map _.Value) else Set.empty)
 
-/// An entry: "== NAME: what it means", then "file:", "lists:", perhaps "lives:" or "needs:" (a flag of the processor), and
-/// lines that begin with "- " and "+ ".
+/// An entry: "== NAME: what it means", then "file:", "lists:", perhaps "lives:", "ends:" or "needs:" (a flag of the
+/// processor), and lines that begin with "- " and "+ ".
 let parse (lines: string[]) =
     let heads =
         [| for i in 0 .. lines.Length - 1 do if lines[i].StartsWith "== " then i |]
@@ -62,6 +64,7 @@ let parse (lines: string[]) =
             Lists = value "lists"
             Old = text "-"
             New = text "+"
+            Ends = value "ends"
             Lives =
                 match value "needs" with
                 | "" -> value "lives"
@@ -73,9 +76,9 @@ let parse (lines: string[]) =
 
 let all = parse (File.ReadAllLines(Path.Combine(__SOURCE_DIRECTORY__, "mutants.txt")))
 
-/// The changed text, or why the change does not apply.
-let apply mutant =
-    let path = Path.Combine(root, mutant.File)
+/// The changed text of the file in this tree, or why the change does not apply.
+let apply (tree: string) mutant =
+    let path = Path.Combine(tree, mutant.File)
 
     if not (File.Exists path) then
         Error $"there is no {mutant.File}"
@@ -248,18 +251,22 @@ let private runTests limit lists =
     run place limit [ ("PMEM_TESTS_ONLY", lists) ] "dotnet" [ "Pmem.Tests.dll" ]
 
 type Verdict =
+    /// A test failed.
     | Killed of string
+    /// The tests crashed or hung before one failed, which any other fault could do too.
+    | Ended of string
     | Lived
     | Wrong of string
 
 let private judge (exitCode: int option, said: string) =
-    let failed = Regex.Match(said, @"(?m)^.*ERR\] (.*?) (failed|errored)")
+    let failed = Regex.Match(said, @"(?m)^.*ERR\] (.*?) (failed|errored) in ")
 
     match exitCode with
     | Some 0 -> Lived
-    | None -> Killed $"not over after {limit.TotalMinutes} minutes"
-    | Some _ when failed.Success -> Killed failed.Groups[1].Value
-    | Some code -> Killed $"the tests ended with exit code {code}"
+    | Some 1 when failed.Success -> Killed failed.Groups[1].Value
+    | Some code when failed.Success -> Killed $"{failed.Groups[1].Value}; then exit code {code}"
+    | Some code -> Ended $"exit code {code}"
+    | None -> Ended $"not over after {limit.TotalMinutes} minutes"
 
 /// Makes the change in the copy, compiles, runs, and takes the change back.
 let private examine mutant (changed: string) =
@@ -283,17 +290,44 @@ let private examine mutant (changed: string) =
         File.WriteAllBytes(file, original)
         File.Copy(sound, target, true)
 
+// Reporting
+
+/// What a run found, a line for each mutant, as it came: --resume goes on behind it.
+let private log = Path.Combine(copy, "obj/mutants.log")
+
 let private report mutant verdict (seconds: int) =
-    match verdict, mutant.Lives with
-    | Killed by, "" -> printfn $"killed  {mutant.Name} ({seconds} s): {by}"
-    | Killed by, _ -> printfn $"WRONG   {mutant.Name} ({seconds} s): it is listed as one that lives, and was killed by {by}"
-    | Lived, "" -> printfn $"LIVED   {mutant.Name} ({seconds} s): {mutant.Means} [{mutant.File}; {mutant.Lists}]"
-    | Lived, why -> printfn $"lived   {mutant.Name} ({seconds} s), as it must: {why}"
-    | Wrong why, _ -> printfn $"WRONG   {mutant.Name}: {why}"
+    let line =
+        match verdict with
+        | Wrong why -> $"WRONG   {mutant.Name}: {why}"
+        | Killed by when mutant.Lives = "" -> $"killed  {mutant.Name} ({seconds} s): {by}"
+        | Killed by -> $"WRONG   {mutant.Name} ({seconds} s): it is listed as one that lives, and was killed by {by}"
+        | Ended how when mutant.Ends <> "" -> $"ended   {mutant.Name} ({seconds} s), {how}, as it must: {mutant.Ends}"
+        | Ended how -> $"ENDED   {mutant.Name} ({seconds} s), {how}, and no test failed: {mutant.Means} [{mutant.Lists}]"
+        | Lived when mutant.Lives = "" -> $"LIVED   {mutant.Name} ({seconds} s): {mutant.Means} [{mutant.File}; {mutant.Lists}]"
+        | Lived -> $"lived   {mutant.Name} ({seconds} s), as it must: {mutant.Lives}"
 
+    printfn $"{line}"
     Console.Out.Flush()
+    File.AppendAllText(log, line + "\n")
 
-let private examineAll (chosen: Mutant[]) =
+/// The name in a line of the log, and the verdict before it.
+let private verdictOf (line: string) = Regex.Match(line, @"^\S+ +([\w-]+)").Groups[1].Value, line.Split(' ')[0]
+
+/// The last verdict on each of these in the log.
+let private logged (chosen: Mutant[]) =
+    let last = Map(if File.Exists log then File.ReadAllLines log |> Seq.map verdictOf else Seq.empty)
+    chosen |> Array.choose (fun mutant -> Map.tryFind mutant.Name last)
+
+let private summarise (chosen: Mutant[]) =
+    let verdicts = logged chosen
+    let count word = verdicts |> Array.filter ((=) word) |> Array.length
+    let killed, ended, excused = count "killed", count "ended", count "lived"
+    let crashed, lived, wrong = count "ENDED", count "LIVED", count "WRONG"
+    printfn $"{verdicts.Length} mutants: {killed} killed by a failing test, {ended} by a crash or hang that has a reason, {excused} lived with a reason;"
+    printfn $"{crashed} crashed or hung without one, {lived} lived, {wrong} wrong"
+    if verdicts |> Array.forall (fun word -> word = word.ToLowerInvariant()) then 0 else 1
+
+let private examineAll resumes (chosen: Mutant[]) =
     Directory.CreateDirectory copy |> ignore
 
     use _lock =
@@ -304,28 +338,21 @@ let private examineAll (chosen: Mutant[]) =
     printfn $"building in {copy}"
     synchronise ()
     build ()
-    let lists = chosen |> Seq.collect (fun mutant -> mutant.Lists.Split ',') |> Seq.distinct |> Seq.sort |> String.concat ","
+    if not resumes then File.Delete log
+    let left = chosen |> Array.filter (fun mutant -> (logged [| mutant |]).Length = 0)
+    let lists = left |> Seq.collect (fun mutant -> mutant.Lists.Split ',') |> Seq.distinct |> Seq.sort |> String.concat ","
 
-    match runTests (TimeSpan.FromMinutes 20.0) lists with
-    | Some 0, _ -> printfn $"without a change the tests pass: {lists}"
-    | _, said -> fail ("the tests fail without a change:\n" + said)
+    if left.Length > 0 then
+        match runTests (TimeSpan.FromMinutes 20.0) lists with
+        | Some 0, _ -> printfn $"without a change the tests pass: {lists}"
+        | _, said -> fail ("the tests fail without a change:\n" + said)
 
-    let verdicts =
-        [
-            for mutant in chosen do
-                let clock = Stopwatch.StartNew()
-                let verdict = match apply mutant with Ok changed -> examine mutant changed | Error why -> Wrong why
-                report mutant verdict (int clock.Elapsed.TotalSeconds)
-                (mutant, verdict)
-        ]
+    for mutant in left do
+        let clock = Stopwatch.StartNew()
+        let verdict = match apply copy mutant with Ok changed -> examine mutant changed | Error why -> Wrong why
+        report mutant verdict (int clock.Elapsed.TotalSeconds)
 
-    let count choose = verdicts |> List.filter choose |> List.length
-    let killed = count (fun (mutant, verdict) -> verdict.IsKilled && mutant.Lives = "")
-    let excused = count (fun (mutant, verdict) -> verdict.IsLived && mutant.Lives <> "")
-    let lived = count (fun (mutant, verdict) -> verdict.IsLived && mutant.Lives = "")
-    let wrong = verdicts.Length - killed - excused - lived
-    printfn $"{verdicts.Length} mutants: {killed} killed, {lived} lived, {excused} lived with a reason, {wrong} wrong"
-    if lived + wrong = 0 then 0 else 1
+    summarise chosen
 
 // Commands
 
@@ -333,7 +360,7 @@ let private check (chosen: Mutant[]) =
     let faults =
         [
             for mutant in chosen do
-                match apply mutant with
+                match apply root mutant with
                 | Ok _ -> ()
                 | Error why -> $"{mutant.Name}: {why}"
             for name, same in Array.countBy _.Name chosen do
@@ -364,9 +391,10 @@ let private chosen =
 if chosen.Length = 0 then fail "no mutant has such a name or file"
 
 match flags with
-| [] -> exit (examineAll chosen)
+| [] -> exit (examineAll false chosen)
+| [ "--resume" ] -> exit (examineAll true chosen)
 | [ "--check" ] -> exit (check chosen)
 | [ "--list" ] ->
     for mutant in chosen do printfn $"{mutant.Name} [{mutant.File}]: {mutant.Means}"
     exit 0
-| _ -> fail "mutants [--list | --check] [WORD...]: WORD is a part of a name or a file"
+| _ -> fail "mutants [--list | --check | --resume] [WORD...]: WORD is a part of a name or a file"
