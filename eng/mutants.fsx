@@ -7,6 +7,7 @@ open System.IO
 open System.Runtime.InteropServices
 open System.Text.Json
 open System.Text.RegularExpressions
+open System.Threading.Tasks
 
 // The list
 
@@ -101,10 +102,9 @@ let private limit =
     | null | "" -> TimeSpan.FromMinutes 4.0
     | minutes -> TimeSpan.FromMinutes(float minutes)
 
-let mutable private running: Process option = None
+let private running = Collections.Concurrent.ConcurrentDictionary<Process, unit>()
 
-let private stop () =
-    running |> Option.iter (fun child -> try child.Kill true with _ -> ())
+let private stop (child: Process) = try child.Kill true with _ -> ()
 
 /// Runs a command to its end or to this limit: its exit code, none where it was cut off, and all that it said.
 let run (directory: string) (limit: TimeSpan) environment (file: string) (arguments: string seq) =
@@ -113,7 +113,7 @@ let run (directory: string) (limit: TimeSpan) environment (file: string) (argume
     info.RedirectStandardError <- true
     for name, value in environment do info.Environment[name] <- value
     use child = nonNull (Process.Start info)
-    running <- Some child
+    running[child] <- ()
     let said = Text.StringBuilder()
     let hear (e: DataReceivedEventArgs) = if not (isNull e.Data) then lock said (fun () -> said.AppendLine e.Data |> ignore)
     child.OutputDataReceived.Add hear
@@ -121,8 +121,8 @@ let run (directory: string) (limit: TimeSpan) environment (file: string) (argume
     child.BeginOutputReadLine()
     child.BeginErrorReadLine()
     let isOver = child.WaitForExit limit
-    if isOver then child.WaitForExit() else stop ()
-    running <- None
+    if isOver then child.WaitForExit() else stop child
+    running.TryRemove child |> ignore
     (if isOver then Some child.ExitCode else None), lock said (fun () -> said.ToString())
 
 let private mustRun directory file (arguments: string list) =
@@ -135,8 +135,10 @@ let private mustRun directory file (arguments: string list) =
 let private copy =
     match Environment.GetEnvironmentVariable "PMEM_MUTANTS_DIR" with
     | null | "" ->
+        // Of root's tests some run as nobody, who may not look into root's home.
         let home = Environment.GetFolderPath Environment.SpecialFolder.UserProfile
-        Path.Combine(home, ".cache/pmem-mutants", Convert.ToHexString(Security.Cryptography.SHA256.HashData(Text.Encoding.UTF8.GetBytes root)).Substring(0, 8))
+        let cache = if Environment.IsPrivilegedProcess then "/var/cache" else Path.Combine(home, ".cache")
+        Path.Combine(cache, "pmem-mutants", Convert.ToHexString(Security.Cryptography.SHA256.HashData(Text.Encoding.UTF8.GetBytes root)).Substring(0, 8))
     | directory -> Path.GetFullPath directory
 
 let private readOrNone path = if File.Exists path then Some(File.ReadAllBytes path) else None
@@ -218,7 +220,7 @@ let private compilerOf (project: string) =
         && (not (argument.StartsWith "/analyzer:") || argument.Contains "Microsoft.NETCore.App.Ref")
 
     let redirect (argument: string) =
-        Regex.Replace(argument, @"^(/out:|-o:|--out:).*", "$1" + Path.Combine(place, "..", assembly))
+        Regex.Replace(argument, @"^(/out:|-o:|--out:).*", "$1" + Path.Combine(copy, "obj", assembly))
 
     let tool = if isFSharp then "FSharp/fsc.dll" else "Roslyn/bincore/csc.dll"
 
@@ -268,27 +270,30 @@ let private judge (exitCode: int option, said: string) =
     | Some code -> Ended $"exit code {code}"
     | None -> Ended $"not over after {limit.TotalMinutes} minutes"
 
-/// Makes the change in the copy, compiles, runs, and takes the change back.
-let private examine mutant (changed: string) =
+/// Makes the change in the copy, compiles, and takes the change back: the assembly, or what is wrong.
+let private compiled mutant (changed: string) =
     let file = Path.Combine(copy, mutant.File)
     let original = File.ReadAllBytes file
     let compiler = compilerFor mutant.File
-    let target = Path.Combine(place, compiler.Assembly)
-    let sound = Path.Combine(output, compiler.Assembly)
 
     try
         File.WriteAllText(file, changed)
 
         match compile compiler with
-        | Some 0, _ ->
-            File.Copy(Path.Combine(place, "..", compiler.Assembly), target, true)
-            judge (runTests limit mutant.Lists)
+        | Some 0, _ -> Ok(compiler.Assembly, File.ReadAllBytes(Path.Combine(copy, "obj", compiler.Assembly)))
         | _, said ->
             let errors = said.Split '\n' |> Array.filter _.Contains("error") |> Array.truncate 3
-            Wrong("it does not compile: " + String.Join("; ", errors))
+            Error("it does not compile: " + String.Join("; ", errors))
     finally
         File.WriteAllBytes(file, original)
-        File.Copy(sound, target, true)
+
+/// Runs the tests with the changed assembly.
+let private examine mutant (assembly: string, bytes: byte[]) =
+    try
+        File.WriteAllBytes(Path.Combine(place, assembly), bytes)
+        judge (runTests limit mutant.Lists)
+    finally
+        File.Copy(Path.Combine(output, assembly), Path.Combine(place, assembly), true)
 
 // Reporting
 
@@ -347,10 +352,15 @@ let private examineAll resumes (chosen: Mutant[]) =
         | Some 0, _ -> printfn $"without a change the tests pass: {lists}"
         | _, said -> fail ("the tests fail without a change:\n" + said)
 
-    for mutant in left do
+    let prepare mutant = Task.Run(fun () -> apply copy mutant |> Result.bind (compiled mutant))
+    let mutable next = Array.tryHead left |> Option.map prepare
+
+    // While one is examined the next is compiled.
+    for i, mutant in Array.indexed left do
         let clock = Stopwatch.StartNew()
-        let verdict = match apply copy mutant with Ok changed -> examine mutant changed | Error why -> Wrong why
-        report mutant verdict (int clock.Elapsed.TotalSeconds)
+        let made = next.Value.Result
+        next <- Array.tryItem (i + 1) left |> Option.map prepare
+        report mutant (match made with Ok assembly -> examine mutant assembly | Error why -> Wrong why) (int clock.Elapsed.TotalSeconds)
 
     summarise chosen
 
@@ -376,7 +386,7 @@ let private signals =
         for signal in [ PosixSignal.SIGINT; PosixSignal.SIGTERM; PosixSignal.SIGHUP ] do
             // The tree was not touched, and the copy is brought up to it before it is used again.
             PosixSignalRegistration.Create(signal, fun _ ->
-                stop ()
+                for child in running.Keys do stop child
                 eprintfn "mutants: interrupted"
                 exit 130)
     ]

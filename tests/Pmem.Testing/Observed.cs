@@ -21,7 +21,8 @@ internal sealed class Observed : IDisposable
     /// <summary>The mapping as memory that keeps a trace.</summary>
     public TracedMemory Traced() => new(Mapping, _recorder);
 
-    public static Observed Create(string path, long lengthBytes) => new(FileMapper.Map(PmemCreateOptions.Default.ForPath(path, lengthBytes)));
+    public static Observed Create(string path, long lengthBytes, PmemCreateOptions? options = null) =>
+        new(FileMapper.Map((options ?? PmemCreateOptions.Default).ForPath(path, lengthBytes)));
 
     public static Observed Open(string path) => new(FileMapper.Map(PmemOpenOptions.Default.For(new FileRequest(path))));
 

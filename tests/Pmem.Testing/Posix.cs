@@ -70,9 +70,12 @@ public static partial class Posix
     /// <summary>Takes a write lease: whoever opens the file now waits. The signal that says so is ignored.</summary>
     public static void TakeLease(SafeFileHandle file)
     {
-        if (fcntl(file, SetSignal, 23) != 0 || fcntl(file, SetLease, 1) != 0)
+        if (fcntl(file, SetSignal, 23) != 0 || fcntl(file, SetLease, WriteLease) != 0)
             throw new IOException(Marshal.GetLastPInvokeErrorMessage());
     }
+
+    /// <summary>Whether somebody waits for it: then F_GETLEASE says what it is to become (fcntl(2), "Leases").</summary>
+    public static bool IsLeaseAskedFor(SafeFileHandle file) => fcntl(file, GetLease, 0) != WriteLease;
 
     /// <summary>Gives it up.</summary>
     public static void ReleaseLease(SafeFileHandle file)
@@ -93,6 +96,8 @@ public static partial class Posix
 
     private const int SetSignal = 10;
     private const int SetLease = 1024;
+    private const int GetLease = 1025;
+    private const int WriteLease = 1;
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int fcntl(SafeFileHandle file, int command, int argument);

@@ -101,7 +101,9 @@ let private sameOnBoth (place: Place) (opened: unit -> Observed) =
 
             using (opened ()) (fun observed ->
                 bytes.CopyTo(observed.Mapping.GetSpan(12_345L, bytes.Length))
-                observed.Mapping.Persist(12_345L, int64 bytes.Length))
+                observed.Take() |> ignore
+                observed.Mapping.Persist(12_345L, int64 bytes.Length)
+                Persisted.expect observed [ ByteRange(12_345L, int64 bytes.Length) ])
 
             use observed = opened ()
 

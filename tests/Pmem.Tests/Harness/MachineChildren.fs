@@ -58,6 +58,47 @@ let libPmemReal (path: string) =
     all ()
     Posix.Mark "<end>"
 
+/// Persists and syncs the same ranges of two files between two marks, of one by libpmem, then of the other by us; it tells
+/// where each is.
+let libPmemBoth (path: string) =
+    let ranges =
+        [
+            0, 1
+            100, 200
+            4090, 10
+            8191, 1
+            8192, 4096
+            4095, 8194
+            0, 65536
+            65535, 1
+        ]
+
+    let mutable mapped, isPmem = 0un, 0
+
+    let theirs =
+        NativeLibPmem.MapFile(path + ".theirs", 65536un, 1, 0o600u, &mapped, &isPmem)
+
+    let mutable ourMapped, ourIsPmem = 0un, false
+
+    let ours =
+        LibPmem.MapFile(path + ".ours", 65536un, PmemFileModes.Create, 0o600, &ourMapped, &ourIsPmem)
+
+    let all () =
+        for offset, length in ranges do
+            let their, our =
+                NativePtr.add theirs offset, NativePtr.toVoidPtr (NativePtr.add ours offset)
+
+            NativeLibPmem.Persist(their, unativeint length)
+            LibPmem.Persist(our, unativeint length)
+            NativeLibPmem.Msync(their, unativeint length) |> ignore
+            LibPmem.Msync(our, unativeint length) |> ignore
+
+    all ()
+    Posix.Mark "<begin>"
+    all ()
+    Posix.Mark "<end>"
+    printfn "%d %d" (NativePtr.toNativeInt theirs) (NativePtr.toNativeInt ours)
+
 /// A longer file is cut between two marks.
 let cut (path: string) =
     let cut path =

@@ -3,6 +3,7 @@ module Pmem.Tests.LibPmemTests
 open System
 open System.IO
 open System.Runtime.InteropServices
+open System.Text.RegularExpressions
 open System.Threading
 open FSharp.NativeInterop
 open Expecto
@@ -94,11 +95,44 @@ let private agreesWithLibpmem (writes: ByteRange list) =
 
     agrees
 
+let private msync = Regex @"msync\(0x([0-9a-f]+), (\d+), (\w+)\)"
+
+/// What bytes are in a file says nothing of what was synced: that only the system calls show.
+let private syncsAsLibpmem directory =
+    let log = Path.Combine(directory, "log")
+
+    let outcome =
+        Strace.straceOf "msync,write" "libpmem-both" log [] (Path.Combine(directory, "f"))
+
+    Expect.equal outcome.ExitCode 0 outcome.Error
+    let addresses = outcome.Output.Trim().Split ' ' |> Array.map int64
+
+    let pagesOf i (call: Strace.Call) =
+        let parts = (msync.Match call.Text).Groups
+        let offset = Convert.ToInt64(parts[1].Value, 16) - addresses[i % 2]
+        // libpmem leaves the rounding of the end to the kernel.
+        ByteRange(offset, (int64 parts[2].Value + 4095L) / 4096L * 4096L), parts[3].Value
+
+    let calls = List.mapi pagesOf (Strace.window log)
+    Expect.hasLength calls 16 "one call of each for each of eight ranges; a persist makes none"
+
+    for both in List.chunkBySize 2 calls do
+        Expect.equal both[1] both[0] "the same pages as libpmem, and waited for as there"
+
+let private withLibPmem =
+    Harness.needing "libpmem.so.1" (fun () -> NativeLibPmem.IsThere)
+
 let tests =
     testList
         "libpmem functions"
         [
-            Harness.needing "libpmem.so.1" (fun () -> NativeLibPmem.IsThere) "answer as libpmem does" (fun () ->
+            Harness.needing
+                "strace or libpmem.so.1"
+                (fun () -> Strace.isThere () && NativeLibPmem.IsThere)
+                "sync the pages that libpmem syncs"
+                (fun () -> Harness.inDirectory syncsAsLibpmem)
+
+            withLibPmem "answer as libpmem does" (fun () ->
                 Expect.equal (NativeLibPmem.HasAutoFlush()) (if LibPmem.HasAutoFlush() then 1 else 0) "auto flush"
                 Expect.equal (NativeLibPmem.HasHwDrain()) (if LibPmem.HasHwDrain() then 1 else 0) "hardware drain")
 
@@ -109,7 +143,7 @@ let tests =
                     arbitraries
                     agreesWithLibpmem
             else
-                Harness.needing "libpmem.so.1" (fun () -> false) "write the same files as libpmem" ignore
+                withLibPmem "write the same files as libpmem" ignore
 
             testCase "map, flush, drain and unmap"
             <| fun () ->

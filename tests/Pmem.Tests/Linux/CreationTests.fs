@@ -250,7 +250,7 @@ let private leases =
 
                 let release =
                     Thread(fun () ->
-                        Thread.Sleep 300
+                        SpinWait.SpinUntil(fun () -> Posix.IsLeaseAskedFor held)
                         Posix.ReleaseLease held)
 
                 release.Start()

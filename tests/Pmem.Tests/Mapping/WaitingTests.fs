@@ -60,7 +60,7 @@ let private seesWhoCameLongAgo () =
         manyThreadsMore ()
         let disposer = Thread((fun () -> map.Dispose()), IsBackground = true)
         disposer.Start()
-        Expect.isFalse (disposer.Join 50) "somebody is in the mapping"
+        Expect.isTrue (LifetimeTests.comesToWait disposer) "somebody is in the mapping"
         release ()
         Expect.isTrue (disposer.Join 20_000 && user.Join 20_000) "both end")
 
@@ -68,7 +68,7 @@ let private whoComesTooLateIsNotInside () =
     withSomebodyInside (fun map user release ->
         let disposer = Thread((fun () -> map.Dispose()), IsBackground = true)
         disposer.Start()
-        SpinWait.SpinUntil(fun () -> disposer.ThreadState.HasFlag ThreadState.WaitSleepJoin || not disposer.IsAlive)
+        Expect.isTrue (LifetimeTests.comesToWait disposer) "somebody is in the mapping"
         use isOver = new ManualResetEventSlim()
         use wasRefused = new ManualResetEventSlim()
 
