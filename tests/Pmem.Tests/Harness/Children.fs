@@ -116,15 +116,10 @@ let private mapAThousandTimes (path: string) =
 
     let ours = nonNull (Path.GetDirectoryName path)
 
-    let leadsThere (link: string) =
-        match File.ResolveLinkTarget(link, false) with
-        | null -> false // The listing's own, which is closed by now.
-        | target -> target.FullName.StartsWith ours
-
     let descriptors () =
-        Directory.GetFileSystemEntries "/proc/self/fd"
-        |> Array.filter leadsThere
-        |> Array.length
+        FileChildren.descriptors ()
+        |> Seq.filter (fun target -> target.StartsWith ours)
+        |> Seq.length
 
     let once () =
         use map = PmemMapping.Create(path, 1L <<< 21)

@@ -108,12 +108,8 @@ let private step (name: string) (action: unit -> unit) =
     | :? PmemException as e -> $"{name}: {e.ErrorName} {e.Message}"
     | e -> $"{name}: {e.GetType().Name} {e.Message}"
 
-/// Opens between two marks, persists twice, disposes twice; tells what came of each step, and how many mappings and
-/// descriptors of the file are left. The same was done before, elsewhere.
-let opened (path: string) =
-    let heldIn (names: string seq) =
-        names |> Seq.filter (fun name -> name.EndsWith path) |> Seq.length
-
+/// What this process's descriptors lead to.
+let descriptors () =
     // The listing lists its own descriptor too, which is closed by now.
     let target (link: string) =
         try
@@ -121,8 +117,13 @@ let opened (path: string) =
         with :? FileNotFoundException ->
             None
 
-    let descriptors () =
-        Directory.GetFileSystemEntries "/proc/self/fd" |> Seq.choose target
+    Directory.GetFileSystemEntries "/proc/self/fd" |> Seq.choose target
+
+/// Opens between two marks, persists twice, disposes twice; tells what came of each step, and how many mappings and
+/// descriptors of the file are left. The same was done before, elsewhere.
+let opened (path: string) =
+    let heldIn (names: string seq) =
+        names |> Seq.filter (fun name -> name.EndsWith path) |> Seq.length
 
     let all (path: string) =
         let mutable map: PmemMapping | null = null
