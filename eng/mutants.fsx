@@ -125,6 +125,9 @@ let run (directory: string) (limit: TimeSpan) environment (file: string) (argume
     running.TryRemove child |> ignore
     (if isOver then Some child.ExitCode else None), lock said (fun () -> said.ToString())
 
+/// What a process that lives for seconds has no use for: to count what is hot.
+let private brief = [ ("DOTNET_TieredPGO", "0") ]
+
 let private mustRun directory file (arguments: string list) =
     match run directory (TimeSpan.FromMinutes 20.0) [] file arguments with
     | Some 0, said -> said
@@ -227,7 +230,10 @@ let private compilerOf (project: string) =
     {
         Directory = Path.Combine(copy, nonNull (Path.GetDirectoryName project))
         Assembly = assembly
-        Command = Path.Combine(property "MSBuildToolsPath", tool) :: (arguments |> List.filter isKept |> List.map redirect)
+        Command =
+            Path.Combine(property "MSBuildToolsPath", tool)
+            :: (if isFSharp then [] else [ "/shared" ])
+            @ (arguments |> List.filter isKept |> List.map redirect)
     }
 
 let private compilers = Dictionary<string, Compiler>()
@@ -245,12 +251,12 @@ let private compilerFor (file: string) =
         compiler
 
 let private compile compiler =
-    run compiler.Directory (limit + TimeSpan.FromMinutes 1.0) [] "dotnet" ("exec" :: compiler.Command)
+    run compiler.Directory (limit + TimeSpan.FromMinutes 1.0) brief "dotnet" ("exec" :: compiler.Command)
 
 // Judging
 
 let private runTests limit lists =
-    run place limit [ ("PMEM_TESTS_ONLY", lists) ] "dotnet" [ "Pmem.Tests.dll" ]
+    run place limit (("PMEM_TESTS_ONLY", lists) :: brief) "dotnet" [ "Pmem.Tests.dll" ]
 
 type Verdict =
     /// A test failed.

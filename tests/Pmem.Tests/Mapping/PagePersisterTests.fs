@@ -206,6 +206,25 @@ let private inPart () =
             Expect.equal e.ErrorName "ENOSPC" "name"
             Expect.equal (List.ofSeq e.NotDurable) [ ByteRange(2L <<< 26, Page) ] "the last one")
 
+/// The first of several ranges fails, and the kernel tells an error once: that all is well with the others changes nothing.
+let private firstOfSeveral () =
+    let mutable calls = 0
+
+    withStorage
+        (200L <<< 20)
+        (fun _ ->
+            calls <- calls + 1
+            if calls = 1 then 5 else 0)
+        (fun map ->
+            let ranges = [| for i in 0L .. 2L -> ByteRange(i <<< 26, 1L) |]
+            let e = fails (fun () -> map.Execute(FlushPlan.Of ranges))
+            Expect.equal e.ErrorName "EIO" "name"
+
+            Expect.equal
+                (List.ofSeq e.NotDurable)
+                [ for range in ranges -> ByteRange(range.Offset, Page) ]
+                "nothing of it counts as durable")
+
 /// Threads persist while the storage fails once, at whatever call: nobody who began afterwards is told that all is well.
 let private threads () =
     for failing in 1 .. Harness.cases 30 300 do
@@ -357,6 +376,7 @@ let tests =
             testCase "the first error is the last word of every call" poisoned
             testCase "an error that is told to libpmem's msync is the mapping's too" byAddress
             testCase "what was synced before the error is not named" inPart
+            testCase "of several ranges the first one's error counts" firstOfSeveral
             testCase "eight threads, one error: none returns as if durable" threads
             testCase "one sync serves all who wait" groupCommit
             testCase "interrupted threads" interrupted
