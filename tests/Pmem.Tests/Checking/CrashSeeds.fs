@@ -233,7 +233,7 @@ let clht =
         inOrder
             mistake
             "bucket not flushed"
-            ""
+            "never"
             (fun isFlushed ->
                 set memory (valueAt free 0L) (key + 5L)
                 set memory (keyAt free 0L) key
@@ -322,7 +322,7 @@ let levelHashing =
         let copy () =
             let i = Option.get (freeSlot memory below)
             let key, value = get memory (slot bucket 0L), get memory (slot bucket 0L + 8L)
-            place mistake "moved, not flushed" "" memory below i key value
+            place mistake "moved, not flushed" "never" memory below i key value
 
         let clear () =
             token "" memory bucket (get memory bucket &&& ~~~1L)
