@@ -71,13 +71,14 @@ let fastFair =
 
     let split mistake memory node free =
         let half = room / 2L
+        let following = get memory (next node)
 
         let write isFlushed =
             for i in half .. room - 1L do
                 set memory (pointerAt free (i - half)) (get memory (pointerAt node i))
                 set memory (keyAt free (i - half)) (get memory (keyAt node i))
 
-            set memory (next free) (get memory (next node))
+            set memory (next free) following
 
             if isFlushed then
                 memory.Persist(free, nodeBytes)
@@ -324,11 +325,12 @@ let skipList =
             let above = before memory upper key 0L
             let below = before memory lower key above
             let at = node operation
+            let following = get memory (lower below)
 
             let write isFlushed =
                 set memory at key
                 set memory (at + 8L) (key * 2L)
-                set memory (lower at) (get memory (lower below))
+                set memory (lower at) following
                 set memory (upper at) (if operation % 3L = 0L then get memory (upper above) else 0L)
 
                 if isFlushed then
