@@ -68,6 +68,7 @@ let private tests () =
         CrashThreadTests.tests
         CrashDepthTests.tests
         CrashStructureTests.tests
+        CrashSeedTests.tests
         PersistLintTests.tests
         PictureTests.tests
         SimulatedMemoryTests.tests

@@ -95,6 +95,7 @@ type CrashCounterexample
         trail: Access[],
         hasLookedAtPromises: bool,
         repair: string,
+        tooEarly: string,
         model: PersistencyModel
     ) =
     // What a loop repeats is shown once.
@@ -150,7 +151,10 @@ type CrashCounterexample
         [|
             match Seq.tryHead counterexample.Lost with
             | Some store -> String.Concat("  Lost: ", store.ToString())
-            | None -> "  Nothing was lost: the moment of the crash is the mistake."
+            | None when tooEarly.Length = 0 -> "  Nothing was lost: the moment of the crash is the mistake."
+            | None -> ()
+            if tooEarly.Length > 0 then
+                String.Concat("  Too early: ", tooEarly)
             if repair.Length > 0 then
                 String.Concat("  To rule it out: ", repair, ".")
         |]

@@ -1,102 +1,166 @@
 namespace Pmem
 
 open System
-open System.Collections.Generic
 
 /// <summary>Finds the least order that rules a state out.</summary>
-/// <remarks>One store that was lost is made durable before one that was durable, or before a promise: that is tried on the
-/// trace. Of the orders that rule the state out the first is taken that leaves no state rejected near it.</remarks>
+/// <remarks>
+/// A store that was lost is made durable before a later one that was durable, or before a promise; or a store that was durable comes
+/// after those that follow it. Each order is tried on the trace: the first is taken that leaves no state rejected up to the end of the
+/// operation. Where none does, it is one that rules out this state.
+/// </remarks>
 [<Sealed>]
 type internal Repair(subject: Subject, finding: Finding) =
-    /// The crash whose order is at fault: the last that lost something.
-    let depth =
-        finding.Layers
-        |> List.tryFindIndexBack (fun layer ->
-            layer.Durability.Pending
-            |> Seq.exists (fun pair ->
-                Seq.exists (fun i -> not (layer.IsReflected(pair.Key, i))) (seq { 0 .. pair.Value.Count - 1 })))
-        |> Option.defaultValue 0
+    /// Each is tried with so many runs, up to so many in all: a few milliseconds.
+    let mostOrders = 64
 
-    let crash = List.item depth finding.Situation.Crashes
-    let layer = List.item depth finding.Layers
+    let mostRuns = 3000L
+    let mostRunsOfPoint = 150L
+    let runner = Runner(subject, 1, false)
 
-    /// Orders that are tried; and runs for each, to see whether it is enough.
-    let mostOrders = 24
-
-    let mostRuns = 400L
-
-    let eventsWhere isReflected =
-        [|
-            for pair in layer.Durability.Pending do
-                for i in 0 .. pair.Value.Count - 1 do
-                    if layer.IsReflected(pair.Key, i) = isReflected then
-                        pair.Value[i].Event
-        |]
-        |> Array.distinct
-        |> Array.sort
-
-    let promises =
-        [|
-            for i in 0 .. crash.Point - 1 do
-                if crash.Events[i].Event.IsAcknowledge then
-                    i
-        |]
+    let scenes =
+        finding.Situation.Crashes
+        |> List.mapi (fun depth _ -> RepairScene(finding, depth))
 
     let persist (range: ByteRange) source =
         let instructions =
             if subject.Options.Model.IsPageCache then
-                [ SyncPages(range.AlignOut ModelRules.PageBytes) ]
+                [| SyncPages(range.AlignOut ModelRules.PageBytes) |]
             else
-                [ WriteBack(Clwb, CacheLine.cover range); Fence ]
+                [| WriteBack(Clwb, CacheLine.cover range); Fence |]
 
         instructions
-        |> List.map (fun instruction -> RecordedEvent(Execute instruction, source))
+        |> Array.map (fun instruction -> RecordedEvent(Execute instruction, source))
 
-    let rangeOf index =
-        match crash.Events[index].Event with
-        | Trace.AnyStore(offset, bytes, _) -> ByteRange(offset, int64 bytes.Length)
-        | _ -> ByteRange(0L, 0L)
+    /// Whether recovery accepts all that a mended trace leaves from an event on, as far as is tried.
+    let isEnough first (mended: RecordedEvent[]) =
+        let durable = Array.copy subject.Image
+        let promises = Situation.promises mended
+        let mutable isAccepted = true
 
-    /// The trace with a store made durable before an event.
-    let mended lost before =
-        let events = Seq.toList crash.Events
-        let earlier, later = List.splitAt before events
+        CrashPoints.walk subject.Rules durable mended (fun crash ->
+            if crash.Point >= first then
+                let situation =
+                    {
+                        Image = durable
+                        Crashes = [ crash ]
+                        Narrowings = [||]
+                        Acknowledged = Promises.first crash.Promised promises
+                    }
 
-        List.concat [ earlier; persist (rangeOf lost) events[lost].Source; later ]
-        |> List.toArray
+                let explorer = Explorer(runner, subject.Options.RecoveryCrashes, ValueNone)
 
-    /// Whether recovery accepts all that the mended trace leaves, as far as is tried.
-    let isEnough events =
-        let options =
-            subject.Options.WithBudget(mostRuns).WithProgress(Action<CrashProgress> ignore)
+                match explorer.Advance(situation, Level.Words, runner.Runs + mostRunsOfPoint) with
+                | Outcome.Rejected _ -> isAccepted <- false
+                | _ -> ()
 
-        let search = CrashSearch({ subject with Options = options }, events)
-        search.Run()
-        search.Finding.IsNone
+            isAccepted && runner.Runs < mostRuns)
 
-    let words lost (before: int) =
-        let what (recorded: RecordedEvent) =
-            String.Concat(recorded.Source.ToString(), " (", recorded.Event.ToString(), ")")
+        isAccepted && runner.Runs < mostRuns
 
-        String.Concat("persist ", what crash.Events[lost], " before ", what crash.Events[before])
+    /// A store that was lost is persisted before what came later and was durable, or was promised: the last such is the least.
+    let flushes (scene: RepairScene) =
+        seq {
+            for lost in scene.Lost do
+                let later = Array.filter (fun durable -> durable > lost) scene.Durable
 
-    member _.Find() =
-        let lost = eventsWhere false
+                for before in Array.sortDescending (Array.append later (Option.toArray (scene.PromiseAfter lost))) do
+                    let order =
+                        {
+                            First = scene.Events[lost]
+                            Last = scene.Events[lost]
+                            Before = scene.Events[before]
+                            IsTooEarly = false
+                        }
 
-        let orders =
-            seq {
-                for lost in lost do
-                    for before in Seq.append (eventsWhere true) promises do
-                        if lost < before then
-                            struct (lost, before)
-            }
-            |> Seq.truncate mostOrders
-            |> Seq.toArray
+                    let mended =
+                        lazy
+                            Array.insertManyAt
+                                before
+                                (persist (scene.RangeOf lost) scene.Events[lost].Source)
+                                scene.Events
 
-        let isBest struct (lost, before) =
-            depth = 0 && isEnough (mended lost before)
+                    struct (order, before, mended)
+        }
 
-        match Array.tryFind isBest orders, Array.tryHead orders with
-        | Some(struct (lost, before)), _
-        | None, Some(struct (lost, before)) -> words lost before
-        | None, None -> ""
+    /// The stores between one and a barrier, which it is to come after; none where one of them changes the same bytes.
+    let between (scene: RepairScene) early barrier =
+        let range = scene.RangeOf early
+
+        let stores =
+            [|
+                for i in early + 1 .. barrier do
+                    if not (scene.RangeOf i).IsEmpty then
+                        i
+            |]
+
+        if stores |> Array.exists (fun i -> range.Overlaps(scene.RangeOf i)) then
+            [||]
+        else
+            stores
+
+    /// A store that was durable is made after those that follow it, up to a barrier, and after they are durable.
+    let move (scene: RepairScene) early barrier =
+        match between scene early barrier with
+        | [||] -> ValueNone
+        | stores ->
+            let recorded = scene.Events[early]
+
+            let order =
+                {
+                    First = scene.Events[stores[0]]
+                    Last = scene.Events[stores[stores.Length - 1]]
+                    Before = recorded
+                    IsTooEarly = true
+                }
+
+            let mended =
+                lazy
+                    (scene.Events
+                     |> Array.insertManyAt
+                         (barrier + 1)
+                         (Array.append [| recorded |] (persist (scene.RangeOf early) recorded.Source))
+                     |> Array.removeAt early)
+
+            ValueSome struct (stores[0], struct (order, early, mended))
+
+    /// First those stores that the program itself makes durable before what follows: they are in order, and in the wrong one.
+    let moves (scene: RepairScene) =
+        seq {
+            for isOrdered in [ true; false ] do
+                for barrier in scene.Barriers do
+                    for early in scene.Durable do
+                        match move scene early barrier with
+                        | ValueSome struct (next, candidate) when scene.HasBarrier(early, next) = isOrdered -> candidate
+                        | _ -> ()
+        }
+
+    let tried orders =
+        orders
+        |> Seq.truncate mostOrders
+        |> Seq.tryFind (fun struct (_, first, mended: Lazy<RecordedEvent[]>) -> isEnough first (mended.Force()))
+
+    /// The order that leaves nothing rejected, or one that rules out this state at least.
+    member _.Find() : RepairOrder voption =
+        let workload = List.head scenes
+
+        // Where something was lost, the last crash that lost it is at fault; else the moment of a crash is.
+        let fault =
+            scenes
+            |> List.tryFindBack (fun scene -> scene.Lost.Length > 0)
+            |> Option.defaultValue (List.last scenes)
+
+        let isOfWorkload = fault.Lost.Length = 0 || Object.ReferenceEquals(fault, workload)
+
+        let best =
+            if isOfWorkload then
+                tried (flushes workload) |> Option.orElseWith (fun () -> tried (moves workload))
+            else
+                None
+
+        match
+            best
+            |> Option.orElseWith (fun () -> Seq.tryHead (flushes fault))
+            |> Option.orElseWith (fun () -> Seq.tryHead (moves fault))
+        with
+        | Some struct (order, _, _) -> ValueSome order
+        | None -> ValueNone

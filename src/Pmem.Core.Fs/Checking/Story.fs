@@ -155,7 +155,7 @@ type internal Story(subject: Subject, finding: Finding) =
 
         image
 
-    member _.Tell(repair: string) =
+    member _.Tell(repair: RepairOrder voption) =
         CrashCounterexample(
             Array.init crashes.Length moment,
             Seq.toArray finding.Situation.Acknowledged,
@@ -163,6 +163,9 @@ type internal Story(subject: Subject, finding: Finding) =
             image (),
             finding.Run.Trail,
             runs |> Array.exists (fun run -> run.HasLookedAtPromises),
-            repair,
+            repair |> ValueOption.map string |> ValueOption.defaultValue "",
+            (match repair with
+             | ValueSome order when order.IsTooEarly -> order.Before.ToString()
+             | _ -> ""),
             subject.Options.Model
         )

@@ -47,6 +47,28 @@ let private agrees model case =
         if not rejected.IsEmpty then
             Expect.isTrue (isShownRight report rejected) $"the state shown can be:\n{report}"
 
+/// What the oracle says of a state by itself is what its list of all states says.
+let private listsAgree model case =
+    let events = List.toArray case.Events
+
+    let states =
+        [
+            for count in 0 .. events.Length -> CrashOracle.statesAfter model image events count
+        ]
+
+    let everything = states |> List.concat |> List.distinctBy Convert.ToHexString
+
+    for count in 0 .. events.Length do
+        let listed = states[count] |> List.map Convert.ToHexString |> HashSet
+
+        for state in everything do
+            let shown = Convert.ToHexString state
+
+            Expect.equal
+                (CrashOracle.canLeave model image events count state)
+                (listed.Contains shown)
+                $"after {count} events: {shown}"
+
 /// What is right under Relaxed is right under X86 and Eadr: for traces, with a recovery that stores nothing.
 let private isRightEverywhere case =
     let case = { case with CrashCase.Crashes = 0 }
@@ -79,6 +101,7 @@ let tests =
                     $"{model}: the check finds what the oracle rejects, and shows it"
                     (agrees model)
 
+                property (Harness.cases 50 500) $"{model}: a state is possible where it is listed" (listsAgree model)
                 property (Harness.cases 50 1000) $"{model}: sampling shows what can be" (samplesRight model)
 
             property (Harness.cases 200 4000) "right under Relaxed is right under X86 and Eadr" isRightEverywhere

@@ -171,6 +171,54 @@ let tests =
                 Expect.stringContains found.Repair "before CrashReportTests.fs:" found.Repair
                 Expect.stringEnds found.Repair "(acknowledge 1)" found.Repair)
 
+            testCase "a store that came too early is named, with what it must come after" (fun () ->
+                let workload (memory: RecordedMemory) =
+                    for at in [ 0L; 64L; 128L; 192L ] do
+                        memory.StoreInt64(at, 1L)
+                        memory.Persist(at, 8L)
+
+                    memory.Acknowledge 1L
+
+                let recovery (memory: CrashedMemory) =
+                    memory.ReadInt64 64L = 0L || memory.ReadInt64 192L = 1L
+
+                let report =
+                    CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 4096) workload recovery
+
+                let lines = (string report).Split '\n'
+                Expect.stringContains lines[1] "Too early: CrashReportTests.fs:" "the guilty store first"
+                Expect.stringEnds lines[1] "store 64+8 = 1" "which it is"
+                let repair = report.Counterexample.Repair
+                Expect.stringContains repair "(store 128+8 = 1) to " "from the one after it"
+                Expect.stringContains repair "(store 192+8 = 1) before " "to the one that recovery misses"
+                Expect.stringEnds repair "(store 64+8 = 1)" "before it")
+
+            testCase "an order is looked for in the operation that the crash fell into" (fun () ->
+                // Each operation has the same mistake: what mends one of them is enough.
+                let workload (memory: RecordedMemory) =
+                    for i in 1L .. 100L do
+                        memory.StoreInt64(64L * i, i)
+                        memory.StoreInt64(8192L + 64L * i, i)
+                        memory.Persist(8192L + 64L * i, 8L)
+                        memory.StoreInt64(0L, i)
+                        memory.Persist(0L, 8L)
+                        memory.Acknowledge i
+
+                let calls = ref 0
+
+                let recovery (memory: CrashedMemory) =
+                    calls.Value <- calls.Value + 1
+                    let last = memory.ReadInt64 0L
+                    last = 0L || memory.ReadInt64(64L * last) = last
+
+                let found =
+                    (CrashCheck.run CrashCheckOptions.Default (Array.zeroCreate 16384) workload recovery)
+                        .Counterexample
+
+                Expect.stringContains found.Repair "(store 64+8 = 1) before" "the store that is not flushed"
+                Expect.stringEnds found.Repair "(store 0+8 = 1)" "the last that it must come before"
+                Expect.isLessThan calls.Value 300 "with few runs")
+
             testCase "a missing flush in recovery is found there" (fun () ->
                 let report =
                     CrashCheck.run

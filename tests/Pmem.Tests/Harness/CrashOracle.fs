@@ -189,28 +189,10 @@ let private orderUnit (model: PersistencyModel) stored =
     | PersistencyModel.Eadr -> 0L
     | _ -> stored.Word
 
-/// The sets of open stores, of those of one unit, that may be durable together.
-let private closedSets model (stored: StoredWord[]) (opened: int[]) =
-    let isClosed (isIn: int -> bool) =
-        opened
-        |> Array.forall (fun later ->
-            not (isIn later)
-            || Array.forall (fun earlier -> isIn earlier || not (isOrdered model stored[earlier] stored[later])) opened)
-
-    if opened.Length <= 16 then
-        seq { 0 .. (1 <<< opened.Length) - 1 }
-        |> Seq.map (fun subset ->
-            HashSet<int>(
-                opened
-                |> Seq.indexed
-                |> Seq.filter (fun (place, _) -> subset >>> place &&& 1 = 1)
-                |> Seq.map snd
-            ))
-        |> Seq.filter (fun durable -> isClosed durable.Contains)
-    else
-        // Single words in one order: the prefixes.
-        seq { 0 .. opened.Length }
-        |> Seq.map (fun count -> HashSet<int>(Array.truncate count opened))
+/// Whether a store is durable in the order of its unit.
+let private isTied (model: PersistencyModel) stored =
+    not stored.IsNonTemporal
+    && List.contains model [ PersistencyModel.X86; PersistencyModel.Eadr ]
 
 /// Whether a power failure once this many events have happened can leave this content.
 let canLeave model (image: byte[]) (events: PersistEvent[]) count (state: byte[]) =
@@ -223,22 +205,40 @@ let canLeave model (image: byte[]) (events: PersistEvent[]) count (state: byte[]
     let isUntouched =
         Seq.forall (fun i -> touched.Contains(int64 i / 8L) || state[i] = image[i]) (seq { 0 .. image.Length - 1 })
 
-    let holds (isIn: int -> bool) (word: int64, chain: int[]) =
+    /// Whether a word can be as it is where this event is the last of its unit that may be durable: of the stores that are tied all
+    /// before it are, and none after it. A word is what its last durable store left, and those before that are part of it.
+    let holds cut (word: int64, chain: int[]) =
         let at = int word * 8
         let bytes = Array.sub image at (min 8 (image.Length - at))
-        let last = chain |> Array.tryFindIndexBack isIn
 
-        for i in Array.truncate (Option.defaultValue -1 last + 1) chain do
-            stored[i].Bytes.CopyTo(bytes, int stored[i].At - at)
+        let isAsLeft () =
+            ReadOnlySpan(bytes).SequenceEqual(ReadOnlySpan(state, at, bytes.Length))
 
-        ReadOnlySpan(bytes).SequenceEqual(ReadOnlySpan(state, at, bytes.Length))
+        let last =
+            chain
+            |> Array.tryFindIndexBack (fun i -> sure[i] || (isTied model stored[i] && stored[i].Event < cut))
+            |> Option.defaultValue -1
+
+        let mutable isFound = last = -1 && isAsLeft ()
+
+        for place in 0 .. chain.Length - 1 do
+            let piece = stored[chain[place]]
+            piece.Bytes.CopyTo(bytes, int piece.At - at)
+            let isOpen = not (isTied model piece) || piece.Event <= cut
+
+            if (place = last || (place > last && isOpen)) && isAsLeft () then
+                isFound <- true
+
+        isFound
 
     let isPossible (unit: int[]) =
         let chains = unit |> Array.groupBy (fun i -> stored[i].Word)
-        let opened = unit |> Array.filter (fun i -> not sure[i])
 
-        closedSets model stored opened
-        |> Seq.exists (fun durable -> Array.forall (holds (fun i -> sure[i] || durable.Contains i)) chains)
+        let opened = unit |> Seq.filter (fun i -> not sure[i])
+
+        Seq.append [ -1 ] (opened |> Seq.map (fun i -> stored[i].Event))
+        |> Seq.distinct
+        |> Seq.exists (fun cut -> Array.forall (holds cut) chains)
 
     isUntouched
     && indices
