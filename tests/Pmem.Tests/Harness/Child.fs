@@ -90,13 +90,12 @@ let runIn directory name arguments environment =
 /// Whether a command is there. Under an emulator the system calls that strace sees are the emulator's.
 let hasCommand name =
     (name <> "strace" || not Harness.isEmulator)
-    &&
-    (Environment.GetEnvironmentVariable "PATH"
-     |> Option.ofObj
-     |> Option.defaultValue "")
+    && (Environment.GetEnvironmentVariable "PATH"
+        |> Option.ofObj
+        |> Option.defaultValue "")
         .Split
-        ':'
-    |> Array.exists (fun directory -> File.Exists(Path.Combine(directory, name)))
+           ':'
+       |> Array.exists (fun directory -> File.Exists(Path.Combine(directory, name)))
 
 /// Whether this process may do everything.
 let isRoot () = Environment.IsPrivilegedProcess
