@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Pmem.Linux;
 
 namespace Pmem.Testing;
@@ -34,7 +35,27 @@ internal sealed unsafe class StubRecorder : IDisposable
 
     public void Dispose() => _ = SysMman.Unmap(_buffer, BufferBytes);
 
-    private byte[] Code(byte isFenced) =>
+    private byte[] Code(byte isFenced) => RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? Arm64Code(isFenced) : X64Code(isFenced);
+
+    private byte[] Arm64Code(byte isFenced)
+    {
+        uint[] words =
+        [
+            0xD503245F,                                             // bti c
+            0x58000122,                                             // ldr x2, buffer
+            0xF9400043,                                             // ldr x3, [x2]
+            0xF8008460,                                             // str x0, [x3], #8
+            0xF8008461,                                             // str x1, [x3], #8
+            0xD2800004 | ((uint)isFenced << 5),                     // mov x4, isFenced
+            0xF8008464,                                             // str x4, [x3], #8
+            0xF9000043,                                             // str x3, [x2]
+            0xD65F03C0,                                             // ret
+            0xD503201F,                                             // nop, so that the address is aligned
+        ];
+        return [.. MemoryMarshal.AsBytes<uint>(words), .. BitConverter.GetBytes(_buffer)];
+    }
+
+    private byte[] X64Code(byte isFenced) =>
     [
         0x48, 0xB8, .. BitConverter.GetBytes(_buffer),              // mov rax, buffer
         0x48, 0x8B, 0x08,                                           // mov rcx, [rax]

@@ -12,9 +12,11 @@ namespace Pmem;
 //  54FFFFA3                    b.lo -12           the same, B.cond: the branch is the fourth word of the loop
 //  D5033F9F                    dsb sy             the same, DSB
 //  D65F03C0                    ret                the same, RET
+//  D53B0020                    mrs x0, ctr_el0    the same, CTR_EL0; Linux emulates it where it traps: arch/arm64/kernel/traps.c
+//  DminLine, bits 16 to 19: log2 of the words of the shortest line of any data cache        the same, CTR_EL0
 //  first arguments in x0, x1; both may be changed by the callee      AAPCS64, 6.1.1
 
-/// <summary>Arm64, AAPCS64. Not placed yet: the instruction cache must be told before the first call (<c>__clear_cache</c>).</summary>
+/// <summary>Arm64, AAPCS64.</summary>
 internal readonly struct Arm64Stubs : IStubCode
 {
     private const uint BranchTarget = 0xD503245F, Compare = 0xEB01001F, BackWhileLower = 0x54FFFFA3, Return = 0xD65F03C0;
@@ -26,6 +28,12 @@ internal readonly struct Arm64Stubs : IStubCode
     public static byte[] WriteBack(WriteBackKind kind, FenceKind? fence, int lineSizeBytes) => fence is null
         ? Code(BranchTarget, WriteBackX0(kind), NextLine(lineSizeBytes), Compare, BackWhileLower, Return)
         : Code(BranchTarget, WriteBackX0(kind), NextLine(lineSizeBytes), Compare, BackWhileLower, Instruction(fence), Return);
+
+    /// <summary>Code of <c>ulong ()</c>: the cache type register.</summary>
+    public static byte[] CacheType { get; } = Code(BranchTarget, 0xD53B0020, Return);
+
+    /// <summary>The distance of write-backs, in bytes: 4 to 131072.</summary>
+    public static int LineSizeBytes(ulong cacheType) => sizeof(uint) << (int)((cacheType >> 16) & 0xF);
 
     public static byte[] Fence(FenceKind fence) => Code(BranchTarget, Instruction(fence), Return);
 

@@ -46,12 +46,20 @@ internal sealed class PlacedStubs
     private PlacedStubs(Func<WriteBackKind, FenceKind, byte[][]> shortCode) => _shortCode = shortCode;
 
     /// <summary>Null where there is no machine code for the architecture, or executable memory is refused.</summary>
-    /// <remarks>Arm64's are written and not placed: its instruction cache must be told before the first call.</remarks>
     public static PlacedStubs? TryPlace(Architecture architecture, int lineSizeBytes) => architecture switch
     {
         Architecture.X64 => TryPlace<X64Stubs>(lineSizeBytes),
+        Architecture.Arm64 => TryPlace<Arm64Stubs>(lineSizeBytes),
         _ => null,
     };
+
+    /// <summary>What Arm64's cache type register says; null where executable memory is refused.</summary>
+    public static unsafe int? TryReadArm64LineSize()
+    {
+        if (ExecutablePage.TryPlace(Arm64Stubs.CacheType) is not [var read]) return null;
+        // SAFETY: the code reads a register that every process may read.
+        return Arm64Stubs.LineSizeBytes(((delegate* unmanaged[Cdecl, SuppressGCTransition]<ulong>)read)());
+    }
 
     /// <summary>The instructions that the platform decided for; without write-back where it has none.</summary>
     public StubLines LinesFor(Platform platform) => platform.WriteBack.IsNoWriteBack

@@ -54,9 +54,10 @@ public static class PmemPlatform
         (bool ClflushOpt, bool Clwb) writeBacks = WriteBacksIn(extendedB);
         const int arm64Dcpop = 1 << 16;
         const int arm64Dcpodp = 1;
-        int lineSizeBytes = X86Base.IsSupported ? ((featuresB >> 8) & 0xFF) * 8 : (int)CacheLine.SizeBytes;
-        PlacedStubs? stubs = PlacedStubs.TryPlace(architecture, lineSizeBytes);
         bool isArm64 = architecture == Architecture.Arm64;
+        int lineSizeBytes = X86Base.IsSupported ? ((featuresB >> 8) & 0xFF) * 8
+            : (isArm64 ? PlacedStubs.TryReadArm64LineSize() : null) ?? (int)CacheLine.SizeBytes;
+        PlacedStubs? stubs = PlacedStubs.TryPlace(architecture, lineSizeBytes);
 
         var facts = new PlatformFacts(
             architecture: architecture,

@@ -63,9 +63,20 @@ let dotnet =
     | path when Path.GetFileNameWithoutExtension path = "dotnet" -> path
     | _ -> "dotnet"
 
+/// How an assembly beside this one is started: by the dotnet that runs this process, or where PMEM_TESTS_LAUNCHER names an
+/// emulator, as the program that it was published as.
+let private starting (name: string) =
+    let file = Path.Combine(AppContext.BaseDirectory, name)
+
+    match Environment.GetEnvironmentVariable "PMEM_TESTS_LAUNCHER" with
+    | null
+    | "" -> dotnet, file + ".dll"
+    | launcher -> launcher, file
+
 /// Runs an assembly beside this one, a sample for instance.
 let assembly (name: string) arguments environment =
-    start dotnet (Seq.append [ Path.Combine(AppContext.BaseDirectory, name + ".dll") ] arguments) environment
+    let program, file = starting name
+    start program (Seq.append [ file ] arguments) environment
 
 /// Runs one of the functions of Children.
 let run name arguments environment =
@@ -73,20 +84,18 @@ let run name arguments environment =
 
 /// The same, in a directory.
 let runIn directory name arguments environment =
-    startIn
-        directory
-        dotnet
-        (Seq.append [ Path.Combine(AppContext.BaseDirectory, "Pmem.Tests.dll"); "--child"; name ] arguments)
-        environment
+    let program, file = starting "Pmem.Tests"
+    startIn directory program (Seq.append [ file; "--child"; name ] arguments) environment
 
-/// Whether a command is there.
+/// Whether a command is there. Under an emulator the system calls that strace sees are the emulator's.
 let hasCommand name =
-    (Environment.GetEnvironmentVariable "PATH"
-     |> Option.ofObj
-     |> Option.defaultValue "")
+    (name <> "strace" || not Harness.isEmulator)
+    && (Environment.GetEnvironmentVariable "PATH"
+        |> Option.ofObj
+        |> Option.defaultValue "")
         .Split
-        ':'
-    |> Array.exists (fun directory -> File.Exists(Path.Combine(directory, name)))
+           ':'
+       |> Array.exists (fun directory -> File.Exists(Path.Combine(directory, name)))
 
 /// Whether this process may do everything.
 let isRoot () = Environment.IsPrivilegedProcess

@@ -29,7 +29,10 @@ let replayOf (seed: uint64) : Replay =
 let isCi = variable "PMEM_TESTS_REQUIRE_ALL" = Some "1"
 
 /// On a machine that is emulated, and so fifty times slower, the properties are tried on few cases.
-let private isEmulated = variable "PMEM_TESTS_EMULATED" = Some "1"
+let isEmulated = variable "PMEM_TESTS_EMULATED" = Some "1"
+
+/// The processor alone is emulated, by a program that the tests' children are to be started with as well.
+let isEmulator = (variable "PMEM_TESTS_LAUNCHER").IsSome
 
 /// The number of cases: the first on a developer's machine, the second in CI; PMEM_TESTS_CASES says another.
 let cases atHome inCi =

@@ -110,7 +110,10 @@ let private residentPages (map: PmemMapping) =
 
 let private options =
     [
-        testCase "prefaulted, no access faults"
+        Harness.needing
+            "MADV_POPULATE_WRITE, which qemu-user ignores,"
+            (fun () -> not Harness.isEmulator)
+            "prefaulted, no access faults"
         <| fun () ->
             Harness.inDirectory (fun directory ->
                 let faults (prefault: bool) =

@@ -18,6 +18,13 @@ let private describe environment =
 
 let private hasClwb () = PmemPlatform.Current.Facts.HasClwb
 
+let private hasClflush () = PmemPlatform.Current.Facts.HasClflush
+
+let private hasDcCvap () = PmemPlatform.Current.Facts.HasDcCvap
+
+let private isArm64 () =
+    PmemPlatform.Current.Facts.Architecture = Runtime.InteropServices.Architecture.Arm64
+
 let private hasClflushOpt () =
     PmemPlatform.Current.Facts.HasClflushOpt
 
@@ -102,8 +109,17 @@ let tests =
             Harness.needing "CLFLUSHOPT" hasClflushOpt "without CLWB by CLFLUSHOPT" (fun () ->
                 says [ "CLFLUSHOPT + SFENCE" ] [ force; "PMEM_NO_CLWB", "1" ])
 
-            testCase "without CLFLUSHOPT by CLFLUSH and MFENCE"
-            <| fun () -> says [ "CLFLUSH + MFENCE" ] [ force; "PMEM_NO_CLWB", "1"; "PMEM_NO_CLFLUSHOPT", "1" ]
+            Harness.needing "CLFLUSH" hasClflush "without CLFLUSHOPT by CLFLUSH and MFENCE" (fun () ->
+                says [ "CLFLUSH + MFENCE" ] [ force; "PMEM_NO_CLWB", "1"; "PMEM_NO_CLFLUSHOPT", "1" ])
+
+            Harness.needing "DC CVAP" hasDcCvap "forced persistent memory is flushed by DC CVAP" (fun () ->
+                says [ "pmem, cache line"; "DC CVAP + DSB SY"; "PMEM_IS_PMEM_FORCE is 1" ] [ force ])
+
+            Harness.needing
+                "an Arm64 processor without DC CVAP"
+                (fun () -> isArm64 () && not (hasDcCvap ()))
+                "without DC CVAP msync is used"
+                (fun () -> says [ "page granularity"; "msync" ] [ force ])
 
             testCase "PMEM_NO_FLUSH leaves only the fence"
             <| fun () -> says [ "byte granularity"; "PMEM_NO_FLUSH is 1" ] [ force; "PMEM_NO_FLUSH", "1" ]

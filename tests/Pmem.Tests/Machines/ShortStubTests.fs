@@ -139,7 +139,7 @@ let private copies kind () =
 
 let private taken () =
     let plan flags =
-        match CopyPlan.decide PmemPlatform.Current StoreGranularity.CacheLine flags with
+        match CopyPlan.decide (FSharp.Platform.x64 Clwb) StoreGranularity.CacheLine flags with
         | Ok plan -> plan
         | Error reason -> failwith (string reason)
 

@@ -102,6 +102,13 @@ let tests =
                         "with the fence"
 
                 Expect.equal (words (Arm64Stubs.Fence DsbSy)) [ 0xd503245fu; 0xd5033f9fu; 0xd65f03c0u ] "the fence"
+                Expect.equal (words Arm64Stubs.CacheType) [ 0xd503245fu; 0xd53b0020u; 0xd65f03c0u ] "the cache type"
+
+            testCase "Arm64's line is the register's DminLine words"
+            <| fun () ->
+                // Cortex-A53, A64FX, and all other fields set.
+                for cacheType, bytes in [ 0x84448004UL, 64; 0x86668006UL, 256; 0xFFF0FFFFUL, 4; 0x30000UL, 32 ] do
+                    Expect.equal (Arm64Stubs.LineSizeBytes cacheType) bytes $"%x{cacheType}"
 
             testCase "another architecture's instructions are refused"
             <| fun () ->
