@@ -126,6 +126,7 @@ let private elevated =
             "root and this program's own executable"
             (fun () ->
                 Child.isRoot ()
+                && not Harness.isEmulator
                 && File.Exists(Path.Combine(AppContext.BaseDirectory, "Pmem.Tests")))
             "a set-group-ID process ignores PMEM_* (AT_SECURE)"
             elevatedProcess
