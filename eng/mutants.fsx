@@ -269,17 +269,22 @@ type Verdict =
 let private judge (exitCode: int option, said: string) =
     let failed = Regex.Match(said, @"(?m)^.*ERR\] (.*?) (failed|errored) in ")
 
+    let ending =
+        match exitCode with
+        | Some code -> $"exit code {code}"
+        | None -> $"not over after {limit.TotalMinutes} minutes"
+
     match exitCode with
     | Some 0 -> Lived
-    | Some 1 when failed.Success -> Killed failed.Groups[1].Value
-    | Some code when failed.Success -> Killed $"{failed.Groups[1].Value}; then exit code {code}"
-    | Some code -> Ended $"exit code {code}"
-    | None -> Ended $"not over after {limit.TotalMinutes} minutes"
+    // Expecto: 1 where tests failed, 2 where they threw, 3 for both.
+    | Some(1 | 2 | 3) when failed.Success -> Killed failed.Groups[1].Value
+    | _ when failed.Success -> Killed $"{failed.Groups[1].Value}; then {ending}"
+    | _ -> Ended ending
 
 /// Makes the change in the copy, compiles, and takes the change back: the assembly, or what is wrong.
 let private compiled mutant (changed: string) =
     let file = Path.Combine(copy, mutant.File)
-    let original = File.ReadAllBytes file
+    let original, time = File.ReadAllBytes file, File.GetLastWriteTimeUtc file
     let compiler = compilerFor mutant.File
 
     try
@@ -292,6 +297,8 @@ let private compiled mutant (changed: string) =
             Error("it does not compile: " + String.Join("; ", errors))
     finally
         File.WriteAllBytes(file, original)
+        // Or the next build would take it for changed, and all that rests on it.
+        File.SetLastWriteTimeUtc(file, time)
 
 /// Runs the tests with the changed assembly.
 let private examine mutant (assembly: string, bytes: byte[]) =

@@ -3,6 +3,7 @@ module Pmem.Tests.Harness
 
 open System
 open System.IO
+open System.Threading
 open Expecto
 open FsCheck
 
@@ -103,6 +104,18 @@ let holds (config: Config) name (property: 'property) =
 
 /// One of the package's laws, for something of ours.
 let law name (law: Property) = propertyOf (cases 300 3000) name [] law
+
+/// Whether a thread comes to wait, rather than to its end. Once is not enough: on its way it may wait for a moment for others.
+let comesToWait (thread: Thread) =
+    let mutable looks = 0
+
+    while looks < 20 && thread.IsAlive do
+        if thread.ThreadState.HasFlag ThreadState.WaitSleepJoin then
+            looks <- looks + 1
+
+        Thread.Sleep 1
+
+    thread.IsAlive
 
 /// Holds that an action does little work, counted in megabytes that it allocates, as below.
 let isCheap (megabytes: int64) (action: unit -> unit) =

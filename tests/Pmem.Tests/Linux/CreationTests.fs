@@ -47,7 +47,7 @@ let private cutting =
 
                 using (PmemMapping.Open(path, PmemOpenOptions(Length = 8192L))) (fun map ->
                     for name in [ path; link ] do
-                        refuses<PmemException> [ name; "8192"; "5000" ] (fun () ->
+                        refuses<PmemException> [ name; "mapped up to byte 8192"; "cut to 5000" ] (fun () ->
                             PmemMapping.Create(name, 5000L, truncating))
 
                     Expect.equal (lengthOf path) 16384L "not cut"

@@ -11,11 +11,6 @@ open Pmem.Testing
 [<Literal>]
 let private Page = 4096L
 
-/// Whether a thread comes to wait, rather than to its end.
-let comesToWait (thread: Thread) =
-    SpinWait.SpinUntil(fun () -> thread.ThreadState.HasFlag ThreadState.WaitSleepJoin || not thread.IsAlive)
-    thread.IsAlive
-
 /// Begins the call on another thread, and waits until the storage is being waited for; then disposes the mapping on a third.
 let private disposeDuring (call: PmemMapping -> unit) =
     use isSyncing = new ManualResetEventSlim()
@@ -45,7 +40,7 @@ let private disposeDuring (call: PmemMapping -> unit) =
     isSyncing.Wait()
     let disposer = Thread(fun () -> map.Dispose())
     disposer.Start()
-    Expect.isTrue (comesToWait disposer) "Dispose waits"
+    Expect.isTrue (Harness.comesToWait disposer) "Dispose waits"
     release.Set()
     Expect.isTrue (user.Join 10_000 && disposer.Join 10_000) "both end"
     outcome
@@ -112,7 +107,7 @@ let private nested () =
     isInside.Wait()
     let disposer = Thread(fun () -> map.Dispose())
     disposer.Start()
-    Expect.isTrue (comesToWait disposer) "the mapping is in use"
+    Expect.isTrue (Harness.comesToWait disposer) "the mapping is in use"
     let otherDisposer = Thread(fun () -> other.Mapping.Dispose())
     otherDisposer.Start()
     Expect.isTrue (otherDisposer.Join 10_000) "the other one is not"
@@ -163,7 +158,7 @@ let private interruptedDispose () =
                     wasInterrupted <- true)
 
         disposer.Start()
-        Expect.isTrue (comesToWait disposer) "the mapping is in use"
+        Expect.isTrue (Harness.comesToWait disposer) "the mapping is in use"
         disposer.Interrupt()
         Expect.isFalse (disposer.Join 20) "it waits all the same"
         release.Set()

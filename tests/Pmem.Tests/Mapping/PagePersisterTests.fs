@@ -1,20 +1,13 @@
-/// Page granularity: what is gathered, who syncs, and what becomes of an error. The storage is a double.
+/// Page granularity: what is gathered, and what becomes of an error. The storage is a double.
 module Pmem.Tests.PagePersisterTests
 
 open System
 open System.Collections.Generic
-open System.Threading
 open Expecto
+open FsCheck.FSharp
 open Pmem
 open Pmem.Testing
-
-[<Literal>]
-let private Page = 4096L
-
-/// A mapping whose storage does what the function says: 0 or an error number for the bytes of a range.
-let private withStorage lengthBytes (sync: ByteRange -> int) test =
-    use mapped = new SyncedMapping(lengthBytes, Func<ByteRange, int> sync)
-    test mapped.Mapping
+open Pmem.Tests.PageThreadTests
 
 /// Storage that keeps what it was asked for.
 let private recorded (test: PmemMapping -> (unit -> ByteRange list) -> unit) =
@@ -31,15 +24,6 @@ let private recorded (test: PmemMapping -> (unit -> ByteRange list) -> unit) =
             asked.Add range
             0)
         (fun map -> test map take)
-
-let private fails (action: unit -> unit) =
-    try
-        action ()
-        failtest "it returned as if durable"
-    with :? PmemException as e ->
-        e
-
-let private pages (first: int64) count = ByteRange(first * Page, count * Page)
 
 let private gathered () =
     recorded (fun map taken ->
@@ -69,19 +53,45 @@ let private farApart () =
         map.Drain()
         Expect.hasLength (taken ()) 1 "a thousand ranges in 64 MiB")
 
+type Flushes = Flushes of ByteRange list
+
+/// Anywhere in the mapping, or one after another; more than the list of what is noted has room for at first.
+type private Arbitraries =
+    static member Flushes() =
+        let anywhere =
+            gen {
+                let! offset = Gen.choose (0, (64 <<< 20) - 30_000)
+                let! length = Gen.choose (0, 25_000)
+                return ByteRange(int64 offset, int64 length)
+            }
+
+        let near =
+            Gen.map2
+                (fun at length -> ByteRange(int64 at, int64 length))
+                (Gen.choose (0, 100_000))
+                (Gen.choose (0, 100))
+
+        Gen.oneof
+            [
+                Gen.listOf anywhere
+                Gen.listOf near
+                Gen.listOf (Gen.oneof [ anywhere; near ])
+            ]
+        |> Gen.map Flushes
+        |> Arb.fromGen
+
 /// Whatever is flushed in whatever order, the drain covers it, in disjoint ranges of whole pages.
-let private covers (flushes: (uint16 * byte) list) =
+let private covers (Flushes flushes) =
     let mutable isRight = true
 
     recorded (fun map taken ->
-        for offset, length in flushes do
-            map.Flush(int64 offset * 100L, int64 length * 100L)
+        for range in flushes do
+            map.Flush(range.Offset, range.Length)
 
         map.Drain()
         let synced = taken ()
 
-        let isCovered (offset: uint16, length: byte) =
-            let range = ByteRange(int64 offset * 100L, int64 length * 100L)
+        let isCovered (range: ByteRange) =
             range.IsEmpty || synced |> List.exists (fun one -> one.Contains range)
 
         isRight <-
@@ -225,130 +235,6 @@ let private firstOfSeveral () =
                 [ for range in ranges -> ByteRange(range.Offset, Page) ]
                 "nothing of it counts as durable")
 
-/// Threads persist while the storage fails once, at whatever call: nobody who began afterwards is told that all is well.
-let private threads () =
-    for failing in 1 .. Harness.cases 30 300 do
-        let mutable calls = 0
-        let mutable failedAt = Int64.MaxValue
-
-        withStorage
-            (16L * Page)
-            (fun _ ->
-                if Interlocked.Increment &calls = failing then
-                    Volatile.Write(&failedAt, Diagnostics.Stopwatch.GetTimestamp())
-                    5
-                else
-                    0)
-            (fun map ->
-                let mutable wrong = 0
-
-                let work (thread: int) () =
-                    let mutable failed = 0
-
-                    while failed < 3 do
-                        let before = Diagnostics.Stopwatch.GetTimestamp()
-
-                        try
-                            map.Persist(int64 thread * Page, 1L)
-
-                            if before > Volatile.Read &failedAt then
-                                Interlocked.Increment &wrong |> ignore
-                        with :? PmemException ->
-                            failed <- failed + 1
-
-                let all = [ for i in 0..7 -> Thread(work i) ]
-                all |> List.iter (fun thread -> thread.Start())
-                all |> List.iter (fun thread -> thread.Join())
-                Expect.equal wrong 0 "persists that returned after the error")
-
-/// While one sync runs all others wait, and then one serves them all.
-let private groupCommit () =
-    use first = new ManualResetEventSlim()
-    use release = new ManualResetEventSlim()
-    let asked = List<ByteRange>()
-    let mutable running = 0
-    let mutable overlaps = 0
-
-    withStorage
-        (64L * Page)
-        (fun range ->
-            if Interlocked.Increment &running > 1 then
-                overlaps <- overlaps + 1
-
-            lock asked (fun () -> asked.Add range)
-            first.Set()
-            release.Wait()
-            Interlocked.Decrement &running |> ignore
-            0)
-        (fun map ->
-            let leader = Thread(fun () -> map.Persist(0L, 1L))
-            leader.Start()
-            first.Wait()
-            let mutable waiting = 0
-
-            let others =
-                [
-                    for i in 1L .. 8L ->
-                        Thread(fun () ->
-                            Interlocked.Increment &waiting |> ignore
-                            map.Persist(i * Page, 1L))
-                ]
-
-            others |> List.iter (fun thread -> thread.Start())
-
-            let isWaiting (thread: Thread) =
-                thread.ThreadState.HasFlag ThreadState.WaitSleepJoin
-
-            SpinWait.SpinUntil(fun () -> Volatile.Read &waiting = 8 && List.forall isWaiting others)
-            release.Set()
-            leader.Join()
-            others |> List.iter (fun thread -> thread.Join())
-            Expect.equal (List.ofSeq asked) [ pages 0L 1L; pages 1L 8L ] "the first alone, the others at once"
-            Expect.equal overlaps 0 "one after another")
-
-/// A thread that waits is interrupted, and one that leads: neither leaves the others, or Dispose, waiting.
-let private interrupted () =
-    use entered = new SemaphoreSlim(0)
-    use release = new SemaphoreSlim(0)
-
-    withStorage
-        (64L * Page)
-        (fun _ ->
-            entered.Release() |> ignore
-            // An interrupt must reach the gate, not this wait.
-            let mutable isReleased = false
-
-            while not isReleased do
-                isReleased <- release.Wait 0
-                Thread.SpinWait 100
-
-            0)
-        (fun map ->
-            let outcomes = Collections.Concurrent.ConcurrentBag<string>()
-
-            let persist page () =
-                try
-                    map.Persist(page * Page, 1L)
-                    outcomes.Add "durable"
-                    Thread.Sleep 0 // The interrupt that was kept for later, if any.
-                with :? ThreadInterruptedException ->
-                    outcomes.Add "interrupted"
-
-            let leader = Thread(persist 0L)
-            leader.Start()
-            entered.Wait()
-            let waiter = Thread(persist 1L)
-            waiter.Start()
-            SpinWait.SpinUntil(fun () -> waiter.ThreadState.HasFlag ThreadState.WaitSleepJoin)
-            waiter.Interrupt()
-            Expect.isTrue (waiter.Join 10_000) "who waits gives up"
-            leader.Interrupt()
-            release.Release 10 |> ignore
-            Expect.isTrue (leader.Join 10_000) "who leads finishes"
-            map.Persist(2L * Page, 1L)
-            map.Dispose()
-            Expect.contains outcomes "interrupted" "outcome")
-
 let private allocatesNothing () =
     withStorage (64L <<< 20) (fun _ -> 0) (fun map ->
         let all () =
@@ -372,13 +258,15 @@ let tests =
         [
             testCase "flushes are gathered until the drain" gathered
             testCase "as few calls as pay" farApart
-            Harness.propertyOf (Harness.cases 200 2000) "a drain covers all that was flushed" [] covers
+            Harness.propertyOf
+                (Harness.cases 200 2000)
+                "a drain covers all that was flushed"
+                [ typeof<Arbitraries> ]
+                covers
             testCase "the first error is the last word of every call" poisoned
             testCase "an error that is told to libpmem's msync is the mapping's too" byAddress
             testCase "what was synced before the error is not named" inPart
             testCase "of several ranges the first one's error counts" firstOfSeveral
-            testCase "eight threads, one error: none returns as if durable" threads
-            testCase "one sync serves all who wait" groupCommit
-            testCase "interrupted threads" interrupted
+            yield! PageThreadTests.tests
             testCase "nothing is allocated" allocatesNothing
         ]

@@ -60,21 +60,27 @@ let private seesWhoCameLongAgo () =
         manyThreadsMore ()
         let disposer = Thread((fun () -> map.Dispose()), IsBackground = true)
         disposer.Start()
-        Expect.isTrue (LifetimeTests.comesToWait disposer) "somebody is in the mapping"
+        Expect.isTrue (Harness.comesToWait disposer) "somebody is in the mapping"
         release ()
         Expect.isTrue (disposer.Join 20_000 && user.Join 20_000) "both end")
 
 let private whoComesTooLateIsNotInside () =
+    use other = new SyncedMapping(Page, (fun _ -> 0))
+
     withSomebodyInside (fun map user release ->
-        let disposer = Thread((fun () -> map.Dispose()), IsBackground = true)
-        disposer.Start()
-        Expect.isTrue (LifetimeTests.comesToWait disposer) "somebody is in the mapping"
-        use isOver = new ManualResetEventSlim()
+        use isKnown = new ManualResetEventSlim()
+        use isClosed = new ManualResetEventSlim()
         use wasRefused = new ManualResetEventSlim()
+        use isOver = new ManualResetEventSlim()
 
         let late =
             Thread(
                 (fun () ->
+                    // Who has been in any mapping is among those that the Dispose looks at.
+                    other.Mapping.Persist(0L, 1L)
+                    isKnown.Set()
+                    isClosed.Wait()
+
                     try
                         map.Persist(0L, 1L)
                     with :? ObjectDisposedException ->
@@ -84,12 +90,18 @@ let private whoComesTooLateIsNotInside () =
             )
 
         late.Start()
-        Expect.isTrue (wasRefused.Wait 20_000) "the mapping is closed"
-        release ()
+        isKnown.Wait()
+        let disposer = Thread((fun () -> map.Dispose()), IsBackground = true)
+        disposer.Start()
 
         try
+            Expect.isTrue (Harness.comesToWait disposer) "somebody is in the mapping"
+            isClosed.Set()
+            Expect.isTrue (wasRefused.Wait 20_000) "the mapping is closed"
+            release ()
             Expect.isTrue (disposer.Join 20_000 && user.Join 20_000) "both end though the late one lives"
         finally
+            isClosed.Set()
             isOver.Set())
 
 /// Every call that can fail, with storage that does, or a device without a way to flush.
