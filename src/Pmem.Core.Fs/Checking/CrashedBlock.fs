@@ -11,6 +11,57 @@ type internal BlockStates =
         IsComplete: bool
     }
 
+/// <summary>A block of one store, each word of which is durable or lost whatever the others are.</summary>
+/// <remarks>A state with a word or a group changed is then put together of the two ends, which is far cheaper than reading it.
+/// </remarks>
+[<Sealed>]
+type internal LooseBlock(offset: int64, durable: byte[], lost: byte[], durability: Durability) =
+    let state = Array.zeroCreate<byte> durable.Length
+
+    let change (from: byte[]) atom =
+        let range = Atoms.rangeOf atom
+        let first = max 0L (range.Offset - offset)
+        let last = min (int64 state.Length) (range.End - offset)
+        Array.blit from (int first) state (int first) (int (last - first))
+
+    /// Whether nothing but one store is pending in the units of a run's choices, and no word of it twice.
+    static member Is(layers: LazyLayer list, taken: Taken[]) =
+        let isOfOneStore (layer: LazyLayer) unit =
+            match layer.Durability.ViewOf unit with
+            | null -> false
+            | view ->
+                let isAlone (piece: Piece) =
+                    match view.ChainOf piece.Atom with
+                    | null -> false
+                    | chain -> chain.Count = 1
+
+                view.Pieces
+                |> Array.forall (fun piece ->
+                    piece.Event = view.Pieces[0].Event && piece.Mask = ~~~0UL && isAlone piece)
+
+        match layers with
+        | [ layer ] ->
+            taken
+            |> Seq.map (fun choice -> layer.Durability.UnitOfAtom choice.Atom)
+            |> Seq.distinct
+            |> Seq.forall (isOfOneStore layer)
+        | _ -> false
+
+    /// The bytes of an end, but for the last choice that is given and for what is settled.
+    member _.State(path: ChoicePath) =
+        let here, there = if path.IsLost then lost, durable else durable, lost
+        here.CopyTo(state, 0)
+
+        for piece in path.Settled do
+            match durability.ViewOf piece.Unit with
+            | null -> ()
+            | view -> change there view.Pieces[piece.Index].Atom
+
+        if path.Given.Length > 0 then
+            change there path.Given[path.Given.Length - 1].Atom
+
+        state
+
 /// <summary>A block that is read with its validator: torn states are tried on the validator alone.</summary>
 /// <remarks>Recovery is then run for the whole block, for one invalid one, and for each torn one that is valid.</remarks>
 [<Sealed>]
@@ -102,10 +153,28 @@ type internal CrashedBlock(offset: int64, length: int, isValid: BlockValidator) 
                 if valid.Count < mostValid then
                     attempt { path with Settled = Array.append lines[i] lines[j] })
 
+    let looseOf attempt =
+        attempt ChoicePath.Lost
+        let lost = Array.copy bytes
+        attempt ChoicePath.Durable
+
+        if LooseBlock.Is(layers, taken) then
+            ValueSome(LooseBlock(offset, Array.copy bytes, lost, layers.Head.Durability))
+        else
+            ValueNone
+
+    /// One word or group that is not as in the rest, and not valid.
+    let isRefused (loose: LooseBlock voption) (path: ChoicePath) =
+        match loose with
+        | ValueSome block when hasInvalid && path.Settled.Length + path.Given.Length > 0 ->
+            not (isValid.Invoke(ReadOnlySpan(block.State path)))
+        | _ -> false
+
     /// Tries the states of the block, each on memory as this run has left it.
     member _.States(backing: CrashedBacking, fork: Narrowing[] -> struct (LazyLayer list * Source)) =
         let attempt = attempt backing fork
         let mutable isComplete = false
+        let mutable loose = ValueNone
 
         let tried =
             { new ITried with
@@ -120,8 +189,11 @@ type internal CrashedBlock(offset: int64, length: int, isValid: BlockValidator) 
               && valid.Count < mostValid
               && steps.MoveNext() do
             match steps.Current with
+            | Try path when isRefused loose path -> tries <- tries + 1
             | Try path -> attempt path
             | Reached Level.All -> isComplete <- true
+            | Reached Level.Few -> loose <- looseOf attempt
+            | Reached Level.Words -> loose <- ValueNone
             | Reached _ -> ()
 
         if not isComplete && valid.Count < mostValid then

@@ -2,6 +2,7 @@
 module Pmem.Tests.CrashDepthTests
 
 open System
+open System.Collections.Generic
 open Expecto
 open Pmem
 open Pmem.Tests.CrashBugs
@@ -293,6 +294,57 @@ let private blocks =
                             recovery
 
                     Expect.equal report.Verdict CrashVerdict.Inconsistent (string report))
+
+        for model in [ PersistencyModel.X86; PersistencyModel.Relaxed; PersistencyModel.Eadr ] do
+            testCase $"{model}: a validator sees each word and each line alone" (fun () ->
+                let seen = HashSet<struct (bool * int * int)>()
+
+                let add isDurable (words: int[]) =
+                    match words with
+                    | [| word |] -> seen.Add(struct (isDurable, 1, word)) |> ignore
+                    | [||] -> ()
+                    | _ ->
+                        let line = words[0] / 8
+
+                        if words = [| 8 * line .. 8 * line + 7 |] then
+                            seen.Add(struct (isDurable, 8, line)) |> ignore
+
+                let isValid =
+                    BlockValidator(fun bytes ->
+                        let durable: int[] = Array.zeroCreate (Blocks.size / 8)
+
+                        for i in 0 .. durable.Length - 1 do
+                            durable[i] <- int bytes[8 * i]
+
+                        let wordsWhere isDurable =
+                            [| 0 .. durable.Length - 1 |]
+                            |> Array.filter (fun i -> (durable[i] = 1) = isDurable)
+
+                        add true (wordsWhere true)
+                        add false (wordsWhere false)
+                        Array.forall ((=) 1) durable)
+
+                let workload (memory: RecordedMemory) =
+                    memory.Store(0L, ReadOnlySpan(Array.create Blocks.size 1uy))
+                    memory.Persist(0L, int64 Blocks.size)
+
+                let recovery (memory: CrashedMemory) =
+                    memory.ReadValidated(0L, Span(Array.zeroCreate Blocks.size), isValid) |> ignore
+                    true
+
+                let report =
+                    CrashCheck.run (under model) (Array.zeroCreate Blocks.size) workload recovery
+
+                Expect.equal report.Verdict CrashVerdict.Consistent (string report)
+
+                for isDurable in [ true; false ] do
+                    let count size =
+                        seen
+                        |> Seq.filter (fun struct (is, words, _) -> is = isDurable && words = size)
+                        |> Seq.length
+
+                    Expect.equal (count 1) (Blocks.size / 8) $"words, durable {isDurable}"
+                    Expect.equal (count 8) (Blocks.size / 64) $"lines, durable {isDurable}")
 
         testCase "a promise before the block is durable is found" (fun () ->
             let workload (memory: RecordedMemory) =
