@@ -35,6 +35,9 @@ internal sealed unsafe class Arena : IDisposable
     /// <summary>1 GiB, every page of it touched: more than any cache and any table of addresses holds.</summary>
     public PmemMapping Large => field ??= MapLarge();
 
+    /// <summary>A mapping that has grown to 64 MiB by 1 MiB at a time, all of it touched.</summary>
+    public PmemMapping Growing => field ??= MapGrowing();
+
     /// <summary>A pool of libpmemobj beside the memory.</summary>
     public NativeLibPmemObj ObjectPool => field ??= Own(new NativeLibPmemObj(Where, 64 << 10));
 
@@ -57,6 +60,14 @@ internal sealed unsafe class Arena : IDisposable
     private PmemMapping MapLarge()
     {
         PmemMapping map = Own(PmemMapping.CreateTemporary(Where, 1L << 30));
+        map.Fill(0, map.Length, 1);
+        return map;
+    }
+
+    private PmemMapping MapGrowing()
+    {
+        PmemMapping map = Own(PmemMapping.CreateTemporary(Where, 1 << 20, new PmemCreateOptions { ReserveLength = MaxBytes }));
+        while (map.Length < MaxBytes) map.Grow(map.Length + (1 << 20));
         map.Fill(0, map.Length, 1);
         return map;
     }

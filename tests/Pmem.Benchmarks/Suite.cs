@@ -8,6 +8,7 @@ internal static class Suite
     [
         .. Sizes(arena, CopyContests.QuickSizes),
         .. PackedContests.All(arena),
+        .. GrowContests.All(arena),
         CopyContests.Bandwidth(arena, 1 << 20),
         CopyContests.Bandwidth(arena, 16 << 20),
         CopyContests.BareCopy(arena, 16 << 20),

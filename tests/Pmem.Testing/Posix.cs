@@ -35,6 +35,13 @@ public static partial class Posix
         if (munmap(address, length) != 0) throw new IOException(Marshal.GetLastPInvokeErrorMessage());
     }
 
+    /// <summary>Tells the kernel that memory is broken: madvise(2), MADV_HWPOISON. Only for a machine that is thrown away.</summary>
+    public static void Poison(nint address, nuint length)
+    {
+        const int poison = 100;
+        if (madvise(address, length, poison) != 0) throw new IOException(Marshal.GetLastPInvokeErrorMessage());
+    }
+
     /// <summary>Ctrl-C, as a terminal gives it to a process group.</summary>
     public static void Interrupt(int processGroup)
     {
@@ -131,6 +138,9 @@ public static partial class Posix
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int munmap(nint address, nuint length);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int madvise(nint address, nuint length, int advice);
 
     [LibraryImport("libc")]
     private static partial nint write(int fd, byte[] bytes, nuint count);

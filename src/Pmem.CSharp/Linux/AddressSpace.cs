@@ -65,6 +65,32 @@ internal static unsafe class AddressSpace
         return (nint)candidate;
     }
 
+    /// <summary>Whether a page in a range may not be accessed (PROT_NONE, as in reserved space); not where /proc does not say.</summary>
+    public static bool IsHidden(nint address, long lengthBytes) =>
+        LinesOf(address, lengthBytes).Any(line => line.AsSpan(line.IndexOf(' ', StringComparison.Ordinal) + 1).StartsWith("---"));
+
+    /// <summary>The path of the one file that is mapped in all of a range; empty where there is none, or /proc does not say.</summary>
+    public static string PathAt(nint address, long lengthBytes)
+    {
+        string[] paths = [.. LinesOf(address, lengthBytes).Select(PathIn).Distinct()];
+        return paths is [var one] ? one : "";
+    }
+
+    private static List<string> LinesOf(nint address, long lengthBytes)
+    {
+        try
+        {
+            return
+            [
+                .. File.ReadLines("/proc/self/maps")
+                    .Where(line => RangeOf(line) is var (low, high) && low < address + lengthBytes && address < high),
+            ];
+        }
+        catch (IOException) { return []; }
+    }
+
+    private static string PathIn(string line) => line.IndexOf('/', StringComparison.Ordinal) is >= 0 and var at ? line[at..] : "";
+
     private static nint AddressFor(in MapPlan plan)
     {
         if (plan.Hint != 0)

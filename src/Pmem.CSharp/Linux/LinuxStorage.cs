@@ -16,7 +16,9 @@ internal sealed class LinuxStorage : Storage
         var linux = (LinuxFile)file;
         using SafeFileHandle? own = linux.OpenOnceMore(plan.IsReadOnly || plan.IsPrivate);
         nint address = AddressSpace.Map(own ?? linux.Handle, plan, isDevice, out bool isSync, out int error);
-        if (address == 0) throw Failures.OfErrno(error, file.Path, $"map bytes {plan.Bytes.Offset} to {plan.Bytes.End} of");
+        string doing = $"map bytes {plan.Bytes.Offset} to {plan.Bytes.End} of";
+        if (address == 0 && error == Errno.EACCES && !plan.IsReadOnly) throw Failures.OfReadOnlyFile(file.Path, doing);
+        if (address == 0) throw Failures.OfErrno(error, file.Path, doing);
         if (plan.IsPrivate) return new RawMapping(address, MappingKind.PrivateCopy, "");
         MappingKind kind = isDevice ? MappingKind.DeviceDax : isSync ? MappingKind.FileDax : MappingKind.PageCache;
         string domain = kind.IsPageCache ? "" : Sysfs.Machine.PersistenceDomainOf(file.Device, isBlockDevice: isSync);
@@ -31,7 +33,16 @@ internal sealed class LinuxStorage : Storage
     public override int Populate(nint address, long lengthBytes, bool isReadOnly) =>
         AddressSpace.Populate(address, lengthBytes, isReadOnly);
 
-    public override bool IsMapped(nint address, long lengthBytes) => SysMman.IsMapped(address, (nuint)lengthBytes);
+    public override bool IsMapped(nint address, long lengthBytes) =>
+        SysMman.IsMapped(address, (nuint)lengthBytes) && !AddressSpace.IsHidden(address, lengthBytes);
+
+    public override DeviceNumber DeviceAt(nint address, long lengthBytes)
+    {
+        string path = AddressSpace.PathAt(address, lengthBytes);
+        if (!path.StartsWith("/dev/", StringComparison.Ordinal) || Fcntl.Open(path, Fcntl.PathOnly, out SafeFileHandle device) != 0) return default;
+        using (device)
+            return SysStat.Get(device, out SysStat.FileStatus status) == 0 && status.Type == SysStat.FileType.Character ? status.Self : default;
+    }
 
     public override unsafe int TryCopy(SafeFileHandle? file, nint address, long fileOffset, Span<byte> bytes, bool isRead)
     {

@@ -65,6 +65,18 @@ internal sealed partial class Sysfs
     public static IReadOnlyList<ByteRange>? BadRangesOfRegion(string region) =>
         ReadLine(Path.Combine(region, "badblocks")) is { } text ? Parsed(text) : null;
 
+    /// <summary>
+    /// The bad ranges of a DAX device, in bytes from its start: none where there is no list, null where the kernel does not tell this
+    /// process where in its region the device begins.
+    /// </summary>
+    public IReadOnlyList<ByteRange>? BadRangesOfDaxDevice(DeviceNumber device, long lengthBytes)
+    {
+        if (RegionOf(device, isBlockDevice: false) is not { } region || BadRangesOfRegion(region) is not { Count: > 0 } bad) return [];
+        if (StartInRegion(device, region) is not { } start) return null;
+        var own = new ByteRange(start, lengthBytes);
+        return [.. bad.Select(own.Intersect).Where(range => !range.IsEmpty).Select(range => new ByteRange(range.Offset - start, range.Length))];
+    }
+
     /// <summary>The number of the bus that a region is on, as in /dev/ndctl0; null where it is on none.</summary>
     public static string? BusOf(string region)
     {

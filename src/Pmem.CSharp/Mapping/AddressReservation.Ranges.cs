@@ -1,3 +1,5 @@
+using System.Runtime.ExceptionServices;
+
 namespace Pmem;
 
 /// <content>Which mapping has which addresses, and persisting across them.</content>
@@ -19,7 +21,19 @@ public sealed unsafe partial class AddressReservation
             return;
         }
         foreach (Piece piece in pieces) piece.Mapping.Flush(piece.Range.Offset, piece.Range.Length);
-        foreach (Piece piece in pieces) piece.Mapping.Drain();
+        DrainAll(pieces);
+    }
+
+    /// <summary>One that fails keeps nobody from draining the others; the first failure is told.</summary>
+    private static void DrainAll(List<Piece> pieces)
+    {
+        ExceptionDispatchInfo? first = null;
+        foreach (Piece piece in pieces)
+        {
+            try { piece.Mapping.Drain(); }
+            catch (Exception e) when (e is PmemException or ObjectDisposedException) { first ??= ExceptionDispatchInfo.Capture(e); }
+        }
+        first?.Throw();
     }
 
     /// <summary>Takes a place for a mapping, which nobody else gets until it is given back.</summary>
@@ -66,7 +80,7 @@ public sealed unsafe partial class AddressReservation
     {
         lock (_gate)
         {
-            ByteRange left = new(Addresses.Offset + offset, length);
+            ByteRange left = AddressesOf(offset, length);
             List<Piece> pieces = [];
             foreach (ReservedRange range in _ranges)
             {
@@ -81,6 +95,14 @@ public sealed unsafe partial class AddressReservation
                 : throw new ArgumentOutOfRangeException(
                     nameof(offset), $"Byte {left.Offset - _addresses.Offset} of the reservation lies in no mapping: nothing was flushed.");
         }
+    }
+
+    private ByteRange AddressesOf(long offset, long length)
+    {
+        var asked = new ByteRange(offset, length);
+        return asked.IsWithin(Addresses.Length)
+            ? new ByteRange(_addresses.Offset + offset, length)
+            : throw new ArgumentOutOfRangeException(nameof(offset), $"{asked} does not lie in the reservation, which has {_addresses.Length} bytes.");
     }
 
     private void ThrowIfTaken(ByteRange addresses, ReservedRange? own, string path)

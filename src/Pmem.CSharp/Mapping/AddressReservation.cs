@@ -111,12 +111,14 @@ public sealed unsafe partial class AddressReservation : IDisposable
     /// <summary>The first mapping that has a byte of the range; null where none has.</summary>
     /// <param name="offset">The first byte, in the reservation.</param>
     /// <param name="length">How many bytes.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The offset or the length is negative.</exception>
     public PmemMapping? Find(long offset, long length)
     {
         lock (_gate)
         {
-            var asked = new ByteRange(Addresses.Offset + offset, length);
-            return _ranges.Find(range => range.Addresses.Overlaps(asked))?.Mapping;
+            long start = Addresses.Offset;
+            var asked = new ByteRange(offset, length);
+            return _ranges.Find(range => new ByteRange(range.Addresses.Offset - start, range.Addresses.Length).Overlaps(asked))?.Mapping;
         }
     }
 
@@ -189,7 +191,7 @@ public sealed unsafe partial class AddressReservation : IDisposable
         nint start = FileMapper.System.ReserveSpace(address, lengthBytes, alignmentBytes, out int error);
         if (error == Errno.EEXIST)
             throw Failures.OfRefusal(Refusal.NewNoAddressSpace($"something is mapped in the {lengthBytes} bytes at 0x{address:x}"), path);
-        return error == 0 ? new ByteRange(start, lengthBytes) : throw Failures.OfErrno(error, path, $"reserve {lengthBytes} bytes of address space for");
+        return error == 0 ? new ByteRange(start, lengthBytes) : throw Failures.OfErrno(error, path, $"reserve {lengthBytes} bytes of address space{(path.Length == 0 ? "" : " for")}");
     }
 
     private static void CheckWhole(long length, string parameter)

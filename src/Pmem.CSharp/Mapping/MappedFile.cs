@@ -60,6 +60,17 @@ internal sealed record MappedFile(nint Address, MappingInfo Info, DeviceNumber D
         return error;
     }
 
+    /// <summary>
+    /// Whether the kernel lists a bad block of a DAX device in these bytes of the mapping. A file needs no list: its driver keeps it.
+    /// </summary>
+    public bool IsKnownToBeBad(long offset, long lengthBytes)
+    {
+        if (!Kind.IsDeviceDax) return false;
+        ByteRange bytes = Info.Facts.FileRange;
+        var asked = new ByteRange(bytes.Offset + offset, lengthBytes);
+        return Sysfs.Machine.BadRangesOfDaxDevice(Device, bytes.End)?.Any(asked.Overlaps) ?? false;
+    }
+
     /// <summary>What a deep drain does after its fence: 0, or the error number.</summary>
     public int DeepDrain(nint start, nint end, IPageSync pages, Sysfs sysfs)
     {

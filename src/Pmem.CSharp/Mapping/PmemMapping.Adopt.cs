@@ -15,7 +15,7 @@ public sealed unsafe partial class PmemMapping
     /// <param name="owner">What keeps it mapped: it is referenced as long as the mapping is.</param>
     /// <exception cref="ArgumentException">The pointer is not at the beginning of a page.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The length is not positive.</exception>
-    /// <exception cref="PmemException">A page of it is not mapped, or it lies in another mapping of this library.</exception>
+    /// <exception cref="PmemException">A page of it is not mapped, or may not be accessed (PROT_NONE), or it lies in another mapping of this library.</exception>
     public static PmemMapping Adopt(byte* pointer, long length, StoreGranularity granularity, object? owner = null)
     {
         ArgumentNullException.ThrowIfNull(pointer);
@@ -24,9 +24,10 @@ public sealed unsafe partial class PmemMapping
         if (!Bounds.isWhole(Environment.SystemPageSize, (nint)pointer))
             throw new ArgumentException($"0x{(nint)pointer:x} is not the beginning of a page ({Environment.SystemPageSize} bytes).", nameof(pointer));
         string name = string.Create(CultureInfo.InvariantCulture, $"memory at 0x{(nint)pointer:x}");
-        if (!FileMapper.System.IsMapped((nint)pointer, length)) throw Failures.OfRefusal(Refusal.NewNotAdoptable("a page of it is not mapped"), name);
+        if (!FileMapper.System.IsMapped((nint)pointer, length)) throw Failures.OfRefusal(Refusal.NewNotAdoptable("a page of it is not mapped, or may not be accessed"), name);
         var facts = new MappingFacts(name, new ByteRange(0, length), MappingKind.Adopted, false, "", PmemPlatform.Current);
-        var file = new MappedFile((nint)pointer, MappingInfo.Say(facts, granularity, "its owner says so").ValueOrThrow(name), default) { IsAdopted = true, Owner = owner };
+        MappingInfo info = MappingInfo.Say(facts, granularity, "its owner says so").ValueOrThrow(name);
+        var file = new MappedFile((nint)pointer, info, FileMapper.System.DeviceAt((nint)pointer, length)) { IsAdopted = true, Owner = owner };
         return RangeTracker.TryAdd(file)
             ? new PmemMapping(file, Persister.For(file))
             : throw Failures.OfRefusal(Refusal.NewNotAdoptable("it lies in another mapping of this process"), name);

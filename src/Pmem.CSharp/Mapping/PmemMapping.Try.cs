@@ -14,8 +14,9 @@ public sealed unsafe partial class PmemMapping
     /// <param name="error">What failed; null where it is true.</param>
     /// <exception cref="ArgumentOutOfRangeException">The range does not lie in the mapping.</exception>
     /// <remarks>
-    /// A DAX file is read as a file, whose driver knows its bad blocks and survives new ones; the page cache and a DAX device by
-    /// process_vm_readv(2), which on a device helps for those that the kernel knows. It costs a system call; <see cref="Read{T}"/> costs none.
+    /// A DAX file is read as a file, whose driver knows its bad blocks and survives new ones. The page cache and a DAX device are copied by
+    /// the kernel, after a look at the list of the device's bad blocks; a block of a device that goes bad only now is survived where the
+    /// processor can recover from it (x86, since Linux 5.10). It costs a system call, on a device some more; <see cref="Read{T}"/> costs none.
     /// </remarks>
     public bool TryRead(long offset, Span<byte> destination, [NotNullWhen(false)] out PmemException? error)
     {
@@ -47,7 +48,9 @@ public sealed unsafe partial class PmemMapping
         {
             // Nothing is unmapped until the slot is left.
             long at = _file.Info.Facts.FileRange.Offset + offset;
-            int number = FileMapper.System.TryCopy(_file.SafeWay, _address + (nint)offset, at, bytes, isRead);
+            int number = _file.IsKnownToBeBad(offset, bytes.Length)
+                ? Errno.EIO
+                : FileMapper.System.TryCopy(_file.SafeWay, _address + (nint)offset, at, bytes, isRead);
             return number == 0 ? null : Failures.OfBroken(number, Path, offset, bytes.Length, isRead ? "read" : "write");
         }
         finally { slot.Leave(); }

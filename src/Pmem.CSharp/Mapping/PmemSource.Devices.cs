@@ -26,8 +26,8 @@ public sealed partial class PmemSource
     public int NumaNode => Sysfs.NumaNodeOf(Region()) ?? throw NotKnown("its region has no numa_node in sysfs");
 
     /// <summary>
-    /// Its bad blocks, in bytes of the file, sorted, as whole pages: an access there ends the process (SIGBUS). None where the device has no
-    /// list of them. As pmem2_badblock_next(3).
+    /// Its bad blocks, in bytes, sorted: of a file as whole pages, of a device as whole sectors of 512 bytes. An access there ends the
+    /// process (SIGBUS). None where the device has no list of them. As pmem2_badblock_next(3).
     /// </summary>
     /// <exception cref="PmemException">It is memory without a file, or the file system does not say where the file lies.</exception>
     public IReadOnlyList<ByteRange> FindBadBlocks()
@@ -43,8 +43,8 @@ public sealed partial class PmemSource
     /// Replaces bad blocks by healthy ones, which read as zero: what was there is lost. Of a file by deallocating and allocating the pages
     /// (fallocate(2)), of a device by the NVDIMM's own command. As pmem2_badblock_clear(3).
     /// </summary>
-    /// <param name="range">What <see cref="FindBadBlocks"/> said.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The range does not lie in the file.</exception>
+    /// <param name="range">What <see cref="FindBadBlocks"/> said, or a part of it.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The range does not lie in the file, or a page of it is not bad (and would be lost).</exception>
     /// <exception cref="PmemException">The kernel refuses; the message says why.</exception>
     public void ClearBadBlocks(ByteRange range)
     {
@@ -52,7 +52,10 @@ public sealed partial class PmemSource
         if (!range.IsWithin(Length)) throw new ArgumentOutOfRangeException(nameof(range), $"{range} does not lie in '{Path}', which has {Length} bytes.");
         if (range.IsEmpty) return;
         (DeviceNumber device, bool isDax) = Asked(file => (file.Device, file.Kind.IsDaxDevice));
-        int error = isDax ? ClearOnDevice(device, range) : Fcntl.Renew(_handle!, range.AlignOut(Environment.SystemPageSize));
+        ByteRange cleared = isDax ? range : range.AlignOut(Environment.SystemPageSize);
+        if (!FindBadBlocks().Any(bad => bad.Contains(cleared)))
+            throw new ArgumentOutOfRangeException(nameof(range), $"Not all of {cleared} of '{Path}' is bad, and what is healthy would be lost.");
+        int error = isDax ? ClearOnDevice(device, range) : Fcntl.Renew(_handle!, cleared);
         if (error != 0) throw Failures.OfErrno(-error, Path, $"clear the bad blocks {range} of");
     }
 
@@ -64,14 +67,8 @@ public sealed partial class PmemSource
         return _sysfs.RegionOf(device, isBlockDevice: !isDax) ?? throw NotKnown("it lies on no NVDIMM region");
     }
 
-    private List<ByteRange> OfDevice(DeviceNumber device)
-    {
-        string region = Region();
-        if (Sysfs.BadRangesOfRegion(region) is not { Count: > 0 } bad) return [];
-        long start = _sysfs.StartInRegion(device, region) ?? throw NotKnown("the kernel does not say where the device begins in its region (resource in sysfs)");
-        var own = new ByteRange(start, Length);
-        return [.. bad.Select(own.Intersect).Where(range => !range.IsEmpty).Select(range => new ByteRange(range.Offset - start, range.Length))];
-    }
+    private IReadOnlyList<ByteRange> OfDevice(DeviceNumber device) => _sysfs.BadRangesOfDaxDevice(device, Length)
+        ?? throw NotKnown("the kernel does not say where the device begins in its region (resource in sysfs)");
 
     /// <summary>The parts of the file that lie on bad blocks of its device.</summary>
     private List<ByteRange> OfFile(IReadOnlyList<ByteRange> bad)

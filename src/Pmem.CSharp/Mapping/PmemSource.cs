@@ -84,8 +84,11 @@ public sealed partial class PmemSource : IDisposable
     /// <param name="offset">Where from, in the file, in bytes.</param>
     /// <param name="destination">Where to.</param>
     /// <param name="error">What failed; null where it is true.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The offset is negative. (A range behind the end is no exception: anybody may shorten the
+    /// file.)</exception>
     public bool TryRead(long offset, Span<byte> destination, [NotNullWhen(false)] out PmemException? error)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
         int number = Unistd.ReadAll(RegularFile("be read"), destination, offset);
         error = number == 0 ? null : Failures.OfBroken(-number, Path, offset, destination.Length, "read");
         return error is null;
@@ -95,8 +98,10 @@ public sealed partial class PmemSource : IDisposable
     /// <param name="offset">Where to, in the file, in bytes.</param>
     /// <param name="source">What.</param>
     /// <param name="error">What failed; null where it is true.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The offset is negative.</exception>
     public bool TryWrite(long offset, ReadOnlySpan<byte> source, [NotNullWhen(false)] out PmemException? error)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
         SafeFileHandle file = RegularFile("be written");
         bool isInside = Bounds.isWithin(Length, offset, source.Length);
         int number = isInside ? Unistd.WriteAt(file, source, offset) : -Errno.EFAULT;

@@ -10,6 +10,7 @@ internal static class Errno
     public const int ENOENT = 2;
     public const int EINTR = 4;
     public const int EIO = 5;
+    public const int EBADF = 9;
     public const int EAGAIN = 11;
     public const int ENOMEM = 12;
     public const int EACCES = 13;
@@ -19,6 +20,7 @@ internal static class Errno
     public const int ENOTDIR = 20;
     public const int EISDIR = 21;
     public const int EINVAL = 22;
+    public const int ENOTTY = 25;
     public const int EFBIG = 27;
     public const int ENOSPC = 28;
     public const int EROFS = 30;
@@ -35,7 +37,7 @@ internal static class Errno
         EINTR => nameof(EINTR),
         EIO => nameof(EIO),
         6 => "ENXIO",
-        9 => "EBADF",
+        EBADF => nameof(EBADF),
         EAGAIN => nameof(EAGAIN),
         ENOMEM => nameof(ENOMEM),
         EACCES => nameof(EACCES),
@@ -49,6 +51,7 @@ internal static class Errno
         EINVAL => nameof(EINVAL),
         23 => "ENFILE",
         24 => "EMFILE",
+        ENOTTY => nameof(ENOTTY),
         26 => "ETXTBSY",
         EFBIG => nameof(EFBIG),
         ENOSPC => nameof(ENOSPC),

@@ -33,11 +33,12 @@ internal static class Failures
     /// A call that failed. Where .NET has an exception of its own for the error, the number is in its inner exception.
     /// </summary>
     /// <param name="number">The error number, positive.</param>
-    /// <param name="path">The file or directory.</param>
+    /// <param name="path">The file or directory; empty where there is none.</param>
     /// <param name="doing">What was being done, as in "allocate 4096 bytes of".</param>
     public static Exception OfErrno(int number, string path, string doing)
     {
-        var known = new PmemException($"Cannot {doing} '{path}': {Errno.Describe(number)}. {Advice(number)}", path, number);
+        string what = path.Length == 0 ? doing : $"{doing} '{path}'";
+        var known = new PmemException($"Cannot {what}: {Errno.Describe(number)}. {Advice(number)}", path, number);
         return number switch
         {
             Errno.ENOENT => new FileNotFoundException(known.Message, path, known),
@@ -78,10 +79,22 @@ internal static class Failures
     { NotDurable = [new ByteRange(offset, length)] };
 
     /// <summary>The kernel could not copy to or from memory that is mapped.</summary>
-    public static PmemException OfBroken(int number, string path, long offset, long length, string doing) => new(
-        $"Cannot {doing} bytes {offset} to {offset + length} of '{path}': {Errno.Describe(number)}. Somebody shortened the file, or its memory is "
-        + "broken: look at the length, and at the bad blocks (PmemSource.FindBadBlocks, ndctl list --media-errors).",
-        path, number);
+    public static PmemException OfBroken(int number, string path, long offset, long length, string doing)
+    {
+        string advice = number is Errno.EIO or Errno.EFAULT
+            ? "Somebody shortened the file, or its memory is broken: look at the length, and at the bad blocks (PmemSource.FindBadBlocks, "
+                + "ndctl list --media-errors)."
+            : Advice(number);
+        return new PmemException($"Cannot {doing} bytes {offset} to {offset + length} of '{path}': {Errno.Describe(number)}. {advice}", path, number);
+    }
+
+    /// <summary>A mapping to store to, of a file that is open to read only: mmap(2), EACCES.</summary>
+    public static UnauthorizedAccessException OfReadOnlyFile(string path, string doing)
+    {
+        string message = $"Cannot {doing} '{path}': {Errno.Describe(Errno.EACCES)}. It is open to read only, or append-only: open it to read and write, "
+            + "or set ReadOnly, or Private.";
+        return new UnauthorizedAccessException(message, new PmemException(message, path, Errno.EACCES));
+    }
 
     /// <summary>A deep flush that cannot reach the device. What an ordinary persist made durable stays so.</summary>
     public static PmemException OfDeepFlush(Refusal refusal, string path)
@@ -95,6 +108,8 @@ internal static class Failures
         Errno.ENOENT => "Create it first, or check the spelling.",
         Errno.EACCES => "Ask its owner for the permission, or choose another place.",
         Errno.EPERM => "The file or its file system forbids it to everybody (immutable, append-only: lsattr), or it needs privileges.",
+        Errno.EBADF => "It is closed, or not open for that: open it to read and write.",
+        Errno.ENOTTY => "The device, or the bus that it is on, has no such command.",
         Errno.EAGAIN => "Another process holds a lease or a lock on it; try again when it is done.",
         Errno.EEXIST => "A file, directory or link of that name is there. Leave Exclusive out to use a file, or choose another name.",
         Errno.EFAULT => "There is no storage behind a page, or it is broken: free some space, or ask for fewer bytes.",

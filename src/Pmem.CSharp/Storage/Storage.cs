@@ -23,8 +23,11 @@ internal abstract class Storage : IPageSync
     /// <summary>Makes every page of a mapping present: 0, or the error number.</summary>
     public abstract int Populate(nint address, long lengthBytes, bool isReadOnly);
 
-    /// <summary>Whether every page of a range is mapped.</summary>
+    /// <summary>Whether every page of a range is mapped, and may be accessed.</summary>
     public abstract bool IsMapped(nint address, long lengthBytes);
+
+    /// <summary>The character device that is mapped in all of a range; the default where none is.</summary>
+    public abstract DeviceNumber DeviceAt(nint address, long lengthBytes);
 
     /// <summary>
     /// Copies through the kernel, by the file where one is given and bytes are read: 0, or the error number where memory is broken.

@@ -28,18 +28,18 @@ type internal DeepFlush =
     /// <summary>
     /// The region's file where it can be written; else msync, by which a DAX file system makes the driver do the same
     /// (Linux, drivers/nvdimm/pmem.c, REQ_PREFLUSH); a device has no file system, so there a forbidden or unknown
-    /// file is refused and not passed over, as libpmem does.
+    /// file is refused and not passed over, as libpmem does. Of adopted memory that of a device alone has a region here.
     /// </summary>
     static member Decide(kind: MappingKind, state: DeepFlushState) =
         match kind, state with
         | PrivateCopy, _
         | Anonymous, _ -> Ok DeepFlush.Nothing
         | PageCache, _
-        | Adopted, _ -> Ok DeepFlush.SyncPages
+        | Adopted, DeepFlushState.NoRegion -> Ok DeepFlush.SyncPages
         | _, DeepFlushState.NotNeeded -> Ok DeepFlush.Nothing
         | _, DeepFlushState.Writable -> Ok DeepFlush.WriteRegion
         | FileDax, _ -> Ok DeepFlush.SyncPages
-        | DeviceDax, DeepFlushState.Forbidden ->
+        | _, DeepFlushState.Forbidden ->
             Error(NoWayToPersist "its region asks for a deep flush, but this process may not write deep_flush")
-        | DeviceDax, _ ->
+        | _, _ ->
             Error(NoWayToPersist "its region does not say whether a deep flush is needed (no deep_flush in sysfs)")

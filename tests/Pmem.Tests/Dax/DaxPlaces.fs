@@ -2,7 +2,9 @@
 module Pmem.Tests.DaxPlaces
 
 open System
+open System.Globalization
 open System.IO
+open System.Text.RegularExpressions
 open Pmem
 
 /// Where to map, and how fine a store must be there.
@@ -47,6 +49,9 @@ let readOnlyFiles = words "PMEM_TESTS_READ_ONLY" |> List.ofArray
 /// PMEM_TESTS_REFUSED: devices on which nothing that the environment allows makes a store durable.
 let refusedDevices = words "PMEM_TESTS_REFUSED" |> List.ofArray
 
+/// PMEM_TESTS_BAD_BLOCKS: directories and devices on persistent memory in which blocks may go bad.
+let badBlockPlaces = words "PMEM_TESTS_BAD_BLOCKS" |> List.ofArray
+
 /// PMEM_TESTS_WRITE_BACK: the instruction that a flush must use on this machine.
 let writeBack = words "PMEM_TESTS_WRITE_BACK" |> Array.tryHead
 
@@ -80,6 +85,24 @@ let private smapsLine (key: string) address =
 /// Whether the kernel granted MAP_SYNC.
 let isSynchronous address =
     (smapsLine "VmFlags" address).Split ' ' |> Array.contains "sf"
+
+let private mappingLine = Regex @"^([0-9a-f]+)-([0-9a-f]+) "
+
+/// How many bytes of a range are in mappings with MAP_SYNC.
+let synchronousBytes (start: nativeint) (lengthBytes: int64) =
+    let hex (group: Group) =
+        Int64.Parse(group.Value, NumberStyles.AllowHexSpecifier)
+
+    let add (range: ByteRange, total) (line: string) =
+        match mappingLine.Match line with
+        | header when header.Success && header.Groups[1].Value.Length < 16 ->
+            let first = hex header.Groups[1]
+            ByteRange(first, hex header.Groups[2] - first), total
+        | _ when line.StartsWith("VmFlags:", StringComparison.Ordinal) && line.Contains " sf" ->
+            range, total + range.Intersect(ByteRange(int64 start, lengthBytes)).Length
+        | _ -> range, total
+
+    File.ReadLines "/proc/self/smaps" |> Seq.fold add (ByteRange(0L, 0L), 0L) |> snd
 
 /// How many page faults this thread has had that needed no disk: minflt of proc(5), the eighth word after the name.
 let private minorFaults () =

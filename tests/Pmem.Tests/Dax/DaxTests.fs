@@ -223,6 +223,7 @@ let private inDirectoryOf (place: Place) =
                 mapSync place
                 requires place
                 readsBack place
+                yield! DaxSource.testsIn place
                 if place.IsPmem then
                     hugePages place
             ]
@@ -239,6 +240,7 @@ let private onDevice (place: Place) =
                 persistOfAWord place opened
                 deepPersist place opened
                 yield! DaxDevice.tests place.Path
+                yield! DaxSource.testsOn place
                 testCase "never uses msync"
                 <| fun () ->
                     use observed = opened ()
@@ -273,7 +275,7 @@ let private refuses (device: string) =
 
 /// Where no place is named, there is nothing to show, and a line says so.
 let tests =
-    if List.isEmpty all && List.isEmpty readOnlyFiles then
+    if List.isEmpty all && List.isEmpty (readOnlyFiles @ badBlockPlaces) then
         testList
             "dax"
             [
@@ -288,4 +290,5 @@ let tests =
                 yield! List.map onDevice devices
                 yield! List.map DaxReadOnly.testsOf readOnlyFiles
                 yield! List.map refuses refusedDevices
+                DaxBadBlock.tests
             ]

@@ -45,8 +45,8 @@ let private persistBetweenMarks (path: string) =
             map.Span[5000] <- 1uy
             map.Persist(5000L, 8L)
 
-        // The first calls link what they call; who traces has the JIT compiler compile once, and nothing is compiled later.
-        for _ in 1..3 do
+        // The first calls link what they call, some of it not at once; who traces has the JIT compiler compile once.
+        for _ in 1..1000 do
             once ()
             map.Execute plan
             Posix.Mark "warm"
@@ -70,6 +70,77 @@ let private persistOverAHole (path: string) =
             true
 
     Seq.exists (fun _ -> fails ()) (seq { 1..50 }) |> ignore
+
+/// Adopts memory with a hole. What another thread maps there meanwhile makes it whole: hence some tries.
+let private adoptAHole (_: string) =
+    let isRefused () =
+        let address =
+            SysMman.MapAnonymous(3un * 4096un, SysMman.ProtRead ||| SysMman.ProtWrite)
+
+        Posix.Unmap(address + 4096n, 4096un)
+        let pointer = NativeInterop.NativePtr.ofNativeInt<byte> address
+
+        try
+            (PmemMapping.Adopt(pointer, 3L * 4096L, StoreGranularity.Byte)).Dispose()
+            false
+        with :? PmemException as e ->
+            printfn "%s" e.Message
+            true
+
+    Seq.exists (fun _ -> isRefused ()) (seq { 1..50 }) |> ignore
+
+/// Persists across two mappings of a reservation with a hole in each, and tells what failed first, and whether the second has
+/// failed by then too: it must not be left undrained because the first failed. The hole of the second is filled before it is
+/// asked. Another thread may fill a hole before: hence some tries.
+let private persistAcrossHoles (path: string) =
+    let messageOf (action: unit -> unit) =
+        try
+            action ()
+            "nothing"
+        with :? PmemException as e ->
+            e.Message
+
+    let tried () =
+        let reservation = AddressReservation.Create(4L * 4096L)
+        let start = NativeInterop.NativePtr.toNativeInt reservation.Pointer
+
+        for name in [ "1"; "2" ] do
+            (PmemMapping.Create(path + name, 2L * 4096L)).Dispose()
+
+        reservation.Map(path + "1", 0L) |> ignore
+        let second = reservation.Map(path + "2", 2L * 4096L)
+        Posix.Unmap(start + 4096n, 2un * 4096un)
+        let first = messageOf (fun () -> reservation.Persist(0L, 4L * 4096L))
+
+        SysMman.MapAnonymous(4096un, SysMman.ProtRead, SysMman.MapFixedNoReplace, start + 2n * 4096n)
+        |> ignore
+
+        first, messageOf (fun () -> second.Persist(4096L, 8L))
+
+    let outcomes = List.init 10 (fun _ -> tried ())
+
+    let first, second =
+        outcomes
+        |> List.tryFind (fun (first, second) -> first.Contains(path + "1") && second <> "nothing")
+        |> Option.defaultValue (List.last outcomes)
+
+    printfn "%s\n%s" first second
+
+/// Clears the first bad block of a source, and tells how it ended.
+let private clearBadBlocks (path: string) =
+    use source = PmemSource.Open path
+
+    try
+        source.ClearBadBlocks(source.FindBadBlocks()[0])
+        printfn "cleared"
+    with :? PmemException as e ->
+        printfn "%s" e.Message
+
+/// Stores to the second page of a file, and tells the kernel that this page is broken: the end of this process.
+let private poison (path: string) =
+    use map = PmemMapping.Open path
+    map.Write(4096L, 7L, PmemCopyOptions.NoFlush)
+    Posix.Poison(NativeInterop.NativePtr.toNativeInt map.Pointer + 4096n, 4096un)
 
 [<Literal>]
 let private MapsBesideOthers = 2000
@@ -193,6 +264,10 @@ let private table: Map<string, string -> unit> =
             "map-a-thousand-times", mapAThousandTimes
             "map-beside-others", mapBesideOthers
             "grow", grow
+            "adopt-a-hole", adoptAHole
+            "persist-across-holes", persistAcrossHoles
+            "clear-bad-blocks", clearBadBlocks
+            "poison", poison
         ]
 
 let run name path =

@@ -142,4 +142,13 @@ let tests =
                 Expect.equal (decided DeviceDax DeepFlushState.Forbidden) None "device, not permitted: refused"
                 Expect.equal (decided DeviceDax DeepFlushState.NoRegion) None "device, unknown: refused"
                 Expect.equal (decided PageCache DeepFlushState.Writable) (Some DeepFlush.SyncPages) "page cache"
+                Expect.equal (decided Adopted DeepFlushState.NoRegion) (Some DeepFlush.SyncPages) "adopted, no device"
+                Expect.equal (decided Adopted DeepFlushState.NotNeeded) (Some DeepFlush.Nothing) "adopted, a device, 0"
+
+                Expect.equal
+                    (decided Adopted DeepFlushState.Writable)
+                    (Some DeepFlush.WriteRegion)
+                    "adopted, a device, 1"
+
+                Expect.equal (decided Adopted DeepFlushState.Forbidden) None "adopted, a device, not permitted: refused"
         ]

@@ -225,6 +225,12 @@ let private sideBySide =
             Expect.equal (reservation.Find(2L * page - 1L, 2L)) maps[0] "the first that is touched"
             Expect.isNull (reservation.Find(6L * page, page)) "none there"
             refused<ArgumentOutOfRangeException> [ "24576" ] (fun () -> reservation.Persist(0L, 7L * page))
+
+            for offset, length in [ -1L, 8L; 0L, 9L * page; Int64.MaxValue, 8L; 8L, Int64.MaxValue; 0L, -8L ] do
+                refused<ArgumentOutOfRangeException> [] (fun () -> reservation.Persist(offset, length))
+
+            refused<ArgumentOutOfRangeException> [] (fun () -> reservation.Find(-1L, 8L) |> ignore)
+            Expect.isNull (reservation.Find(Int64.MaxValue - page, page)) "none there"
             refused<InvalidOperationException> [ "3 mappings" ] (fun () -> reservation.Dispose())
             maps[1].Dispose()
             refused<ArgumentOutOfRangeException> [ "8192" ] (fun () -> reservation.Persist(0L, 6L * page))
@@ -232,6 +238,20 @@ let private sideBySide =
             Expect.equal (again.Read<byte> 5L) 9uy "it can come back"
             maps[0].Dispose()
             maps[2].Dispose())
+
+let private acrossFailures =
+    testCase "a mapping that fails keeps nobody from draining the others"
+    <| fun () ->
+        Harness.inDirectory (fun directory ->
+            let path = Path.Combine(directory, "f")
+            let outcome = Child.run "persist-across-holes" [ path ] []
+
+            match outcome.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries) with
+            | [| first; second |] ->
+                Expect.stringContains first (path + "1") "the first failure is told"
+                Expect.stringContains second (path + "2") "the second has failed, and says so"
+                Expect.stringContains second "ENOMEM" "why"
+            | _ -> failtest (outcome.Output + outcome.Error))
 
 let private takenSpace =
     testCase "overlapping places are refused, and growth stops at the next mapping"
@@ -270,6 +290,10 @@ let private reservations =
 
             refused<ArgumentOutOfRangeException> [] (fun () -> AddressReservation.Create 100L |> ignore)
             refused<ArgumentOutOfRangeException> [] (fun () -> AddressReservation.Create 0L |> ignore)
+
+            refused<PmemException> [ "bytes of address space: ENOMEM" ] (fun () ->
+                AddressReservation.Create(1L <<< 50) |> ignore)
+
             use map = reservation.Map(paths[0], 2L * page)
             refused<ArgumentOutOfRangeException> [] (fun () -> reservation.Shrink(page, page))
             refused<ArgumentOutOfRangeException> [] (fun () -> reservation.Shrink(0L, 4L * page))
@@ -361,6 +385,7 @@ let tests =
             disposedMeanwhile
             eachCallFails
             sideBySide
+            acrossFailures
             takenSpace
             reservations
             Harness.propertyOf

@@ -8,122 +8,11 @@ open FSharp.NativeInterop
 open Pmem
 open Pmem.Linux
 open Pmem.Testing
+open Pmem.Tests.NvdimmTests
 
 #nowarn "9" // addresses are given and taken
 
 let private page = int64 Environment.SystemPageSize
-
-let private refused<'E when 'E :> exn> (words: string list) action =
-    let error = Expect.throwsC action id
-    Expect.isTrue (error :? 'E) $"{error}"
-
-    for word in words do
-        Expect.stringContains error.Message word (string error)
-
-let private inFile length (test: string -> unit) =
-    Harness.inDirectory (fun directory ->
-        let path = Path.Combine(directory, "f")
-        File.WriteAllBytes(path, Array.init length byte)
-        test path)
-
-let private write path (text: string) =
-    Directory.CreateDirectory(nonNull (Path.GetDirectoryName(path: string)))
-    |> ignore
-
-    File.WriteAllText(path, text + "\n")
-
-/// A made-up /sys, in which the device of the file lies in a region of two NVDIMMs.
-let private onNvdimms path (test: string -> string -> PmemSource -> unit) =
-    Harness.inDirectory (fun root ->
-        let mutable status = Unchecked.defaultof<SysStat.FileStatus>
-
-        use file =
-            File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite)
-
-        Expect.equal (SysStat.Get(file, &status)) 0 "statx"
-        let region = Path.Combine(root, "devices/ndbus0/region0")
-        let disk = Path.Combine(region, "namespace0.0/block/pmem0")
-        write (Path.Combine(region, "mappings")) "2"
-        write (Path.Combine(region, "mapping0")) "nmem0,0,268435456,0"
-        write (Path.Combine(region, "mapping1")) "nmem1,0,268435456,1"
-        write (Path.Combine(region, "numa_node")) "1"
-        Directory.CreateDirectory disk |> ignore
-        Directory.CreateDirectory(Path.Combine(root, "dev/block")) |> ignore
-        let link = Path.Combine(root, "dev/block", status.Holder.ToString())
-        Directory.CreateSymbolicLink(link, disk) |> ignore
-        use source = PmemSource.Open(path, false, Sysfs root)
-        test root disk source)
-
-let private devices =
-    testCase "NVDIMMs answer on a made-up sysfs tree, and what is not there is refused"
-    <| fun () ->
-        inFile 5000 (fun path ->
-            onNvdimms path (fun root _ source ->
-                let nmem (number: int) name text =
-                    write (Path.Combine(root, $"bus/nd/devices/nmem{number}/nfit/{name}")) text
-
-                Expect.equal source.NumaNode 1 "node"
-                refused<PmemException> [ path; "nfit/id" ] (fun () -> source.DeviceId |> ignore)
-                nmem 0 "id" "8680-57-A1"
-                nmem 0 "dirty_shutdown" "3"
-                refused<PmemException> [ "nfit/id" ] (fun () -> source.DeviceId |> ignore)
-                refused<PmemException> [ "dirty_shutdown" ] (fun () -> source.UnsafeShutdownCount |> ignore)
-                nmem 1 "id" "8680-57-A2"
-                nmem 1 "dirty_shutdown" "4"
-                Expect.equal source.DeviceId "8680-57-A18680-57-A2" "identifiers"
-                Expect.equal source.UnsafeShutdownCount 7L "unsafe shutdowns"
-                nmem 1 "dirty_shutdown" "many"
-                refused<PmemException> [ "dirty_shutdown" ] (fun () -> source.UnsafeShutdownCount |> ignore))
-
-            use elsewhere = PmemSource.Open(path, false, Sysfs "/nowhere")
-            refused<PmemException> [ "no NVDIMM region" ] (fun () -> elsewhere.NumaNode |> ignore)
-            refused<PmemException> [ "no NVDIMM region" ] (fun () -> elsewhere.DeviceId |> ignore)
-            Expect.isEmpty (elsewhere.FindBadBlocks()) "no list, no bad blocks")
-
-/// Where the file lies the file system says; the device's list is made up to hit it.
-let private badBlocks =
-    Harness.needing
-        "root, mkfs.ext4 and a loop device"
-        (fun () ->
-            Child.isRoot ()
-            && Child.hasCommand "mkfs.ext4"
-            && File.Exists "/dev/loop-control")
-        "bad blocks are found in the file, and cleared"
-        (fun () ->
-            Parts.onLoop "ext4" (fun directory ->
-                let path = Path.Combine(directory, "f")
-                File.WriteAllBytes(path, Array.create 40_960 9uy)
-                (Child.command "sync" [ "-f"; path ]) |> ignore
-
-                onNvdimms path (fun _ disk source ->
-                    let extents = Collections.Generic.List<SysIoctl.Extent>()
-                    Expect.equal (SysIoctl.Extents(nonNull source.Handle, extents)) 0 "fiemap"
-                    let first = extents[0].OnDevice / 512L
-                    let list = Path.Combine(disk, "badblocks")
-                    write list $"0 1\n{first + 9L} 2\n{first + 24L} 1"
-                    let found = List.ofSeq (source.FindBadBlocks())
-
-                    Expect.equal
-                        found
-                        [ ByteRange(4096L, 4096L); ByteRange(12288L, 4096L) ]
-                        "in whole pages of the file"
-                    // The same on a partition, whose disk has the list.
-                    write (Path.Combine(disk, "start")) "8"
-                    let parent = nonNull (Path.GetDirectoryName disk)
-                    write (Path.Combine(parent, "badblocks")) $"0 1\n{first + 8L + 9L} 1"
-                    File.Delete list
-                    Expect.equal (List.ofSeq (source.FindBadBlocks())) [ ByteRange(4096L, 4096L) ] "on a partition"
-                    source.ClearBadBlocks(ByteRange(4096L, 4096L))
-                    let bytes = File.ReadAllBytes path
-                    Expect.equal bytes.Length 40_960 "length"
-
-                    Expect.equal
-                        (Array.findIndex ((=) 0uy) bytes, Array.findIndexBack ((=) 0uy) bytes)
-                        (4096, 8191)
-                        "healthy, and zero"
-
-                    refused<ArgumentOutOfRangeException> [ "40960" ] (fun () ->
-                        source.ClearBadBlocks(ByteRange(40_000L, 4096L))))))
 
 let private tryRead (source: PmemSource) (buffer: byte[]) =
     let mutable error: PmemException | null = null
@@ -161,6 +50,53 @@ let private sources =
             refused<PmemException> [ "named pipe"; "only regular files" ] (fun () ->
                 Posix.MakeFifo(path + "p")
                 (PmemSource.Open(path + "p")).Dispose()))
+
+/// What was opened to read only: each call that needs more says what is missing.
+let private readOnly =
+    testCase "a source that is open to read only is not stored to, with the reason"
+    <| fun () ->
+        inFile 5000 (fun path ->
+            use source = PmemSource.Open(path, readOnly = true)
+            let buffer = Array.zeroCreate<byte> 4
+            let mutable error: PmemException | null = null
+            Expect.isTrue (source.TryRead(0L, Span buffer, &error)) "read"
+            Expect.isFalse (source.TryWrite(0L, ReadOnlySpan buffer, &error)) "write"
+            Expect.stringContains (nonNull error).Message "open it to read and write" "advice"
+            Expect.isFalse ((nonNull error).Message.Contains "shortened") "nobody did"
+
+            refused<UnauthorizedAccessException> [ path; "EACCES"; "ReadOnly"; "Private" ] (fun () ->
+                source.Map().Dispose())
+
+            use map = source.Map(PmemOpenOptions(ReadOnly = true))
+            Expect.equal (map.Read<byte> 2L) 2uy "read"
+            use copy = source.Map(PmemOpenOptions(Private = true))
+            copy.Write(0L, 5uy)
+            Expect.equal (File.ReadAllBytes(path)[0]) 0uy "the file")
+
+/// A wrong range is no reason to lose a byte.
+let private wrongRanges =
+    testCase "what is not bad is not cleared, and a negative offset is nobody's"
+    <| fun () ->
+        inFile 5000 (fun path ->
+            use source = PmemSource.Open path
+            let before = File.ReadAllBytes path
+
+            for range in [ ByteRange(0L, 512L); ByteRange(0L, 4096L); ByteRange(4096L, 904L) ] do
+                refused<ArgumentOutOfRangeException> [ path; "healthy" ] (fun () -> source.ClearBadBlocks range)
+
+            source.ClearBadBlocks(ByteRange(0L, 0L))
+            Expect.equal (File.ReadAllBytes path) before "not a byte is lost"
+
+            let copy (call: byte[] -> unit) =
+                refused<ArgumentOutOfRangeException> [ "offset" ] (fun () -> call (Array.zeroCreate<byte> 4))
+
+            copy (fun bytes ->
+                let mutable error: PmemException | null = null
+                source.TryRead(-1L, Span bytes, &error) |> ignore)
+
+            copy (fun bytes ->
+                let mutable error: PmemException | null = null
+                source.TryWrite(-1L, ReadOnlySpan bytes, &error) |> ignore))
 
 let private writeOnly =
     testCase "a descriptor that is open to write only is refused, with the reason"
@@ -286,10 +222,11 @@ let private adopted =
                     (PmemMapping.Adopt(NativePtr.ofNativeInt (address + nativeint page), 5L, granularity)).Dispose())
 
             Expect.equal (NativePtr.read (NativePtr.add pointer 5)) 77uy "not unmapped"
-            Posix.Unmap(address + nativeint page, unativeint page)
+            Expect.stringContains (Child.run "adopt-a-hole" [ path ] []).Output "not mapped" "a hole"
+            use reserved = AddressReservation.Create page
 
-            refused<PmemException> [ "not mapped" ] (fun () ->
-                (PmemMapping.Adopt(pointer, 3L * page, StoreGranularity.Byte)).Dispose())
+            refused<PmemException> [ "may not be accessed" ] (fun () ->
+                (PmemMapping.Adopt(reserved.Pointer, page, StoreGranularity.Byte)).Dispose())
 
             refused<ArgumentException> [ "beginning of a page" ] (fun () ->
                 (PmemMapping.Adopt(NativePtr.add pointer 8, 5L, StoreGranularity.Byte)).Dispose())
@@ -302,7 +239,7 @@ let private adopted =
             refused<PmemException> [ "another mapping" ] (fun () ->
                 (PmemMapping.Adopt(map.Pointer, 5L, StoreGranularity.Page)).Dispose())
 
-            Posix.Unmap(address, unativeint page))
+            Posix.Unmap(address, unativeint (3L * page)))
 
 let private survives =
     Harness.needing
@@ -349,8 +286,9 @@ let tests =
         "sources"
         [
             sources
-            devices
-            badBlocks
+            yield! NvdimmTests.tests
+            readOnly
+            wrongRanges
             writeOnly
             privateCopies
             protections

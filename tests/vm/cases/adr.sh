@@ -34,4 +34,7 @@ guest_main() {
   # What is pure, or has its counterpart in dax, is as right on any machine.
   suite "the tests" /mnt/ext4/tests PMEM_TESTS_PLACES="$dax,$others" PMEM_TESTS_WRITE_BACK=CLWB \
     PMEM_TESTS_ONLY=write-back_stubs,executor,mapping,faults,libpmem_functions,range_tracking,samples,persist_programs,crash_check,dax,interop,power_cut
+  # Last, because they stay bad.
+  mount -t debugfs debugfs /sys/kernel/debug
+  suite "bad blocks" /tmp/tests PMEM_TESTS_BAD_BLOCKS="/mnt/ext4,$(character device)" PMEM_TESTS_WRITE_BACK=CLWB PMEM_TESTS_ONLY=dax
 }

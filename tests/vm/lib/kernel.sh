@@ -3,7 +3,7 @@
 
 # In the order in which they load.
 modules="crc16 crc32c_generic crc32c-intel libcrc32c mbcache jbd2 ext4 xfs libnvdimm nfit nd_btt nd_pmem dax_pmem
-device_dax virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk nd_virtio virtio_pmem"
+device_dax virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk nd_virtio virtio_pmem mce-inject"
 
 # Sets `kernel` to a folder with vmlinux and modules/.
 build_kernel() {
@@ -15,7 +15,7 @@ build_kernel() {
   fi
   local version
   version=$(apt-cache show "$package" | sed -n 's/^Version: //p' | head -n 1)
-  kernel=$cache/kernel-$package-$version
+  kernel=$cache/kernel-$package-$version-$(echo "$modules" | cksum | cut -d ' ' -f 1)
   [ -f "$kernel/vmlinux" ] && return
   say "kernel: $package $version"
   fill_cache "$kernel" extract_kernel "$package=$version"
