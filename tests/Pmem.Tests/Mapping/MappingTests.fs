@@ -254,12 +254,7 @@ let tests =
                     Expect.equal counts[0] 0 "mappings of the file"
                     // The runtime maps some dozens for itself; a leak would be a thousand.
                     Expect.isLessThan counts[1] 100 "more mappings of any kind"
-<<<<<<< HEAD
                     Expect.equal counts[2] 0 "descriptors")
-=======
-                    // It keeps two open for each assembly that the compiler loads late.
-                    Expect.isLessThan counts[2] 100 "more descriptors")
->>>>>>> sources
 
             testCase "maps over nothing that other threads map meanwhile"
             <| fun () ->
