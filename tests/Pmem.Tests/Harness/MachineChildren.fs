@@ -85,9 +85,9 @@ let libPmemBoth (path: string) =
 
     let all () =
         for offset, length in ranges do
-            let their, our =
-                NativePtr.add theirs offset, NativePtr.toVoidPtr (NativePtr.add ours offset)
-
+            // Not as a pair: where nothing is inlined, one of pointers is no type.
+            let their = NativePtr.add theirs offset
+            let our = NativePtr.toVoidPtr (NativePtr.add ours offset)
             NativeLibPmem.Persist(their, unativeint length)
             LibPmem.Persist(our, unativeint length)
             NativeLibPmem.Msync(their, unativeint length) |> ignore
