@@ -115,5 +115,7 @@ let main arguments =
     match arguments with
     | [| "--child"; name; path |] -> Children.run name path
     | _ ->
+        // At once, for a run that does not come to its end.
+        printfn "the new cases of properties: PMEM_TESTS_SEED=%d" Harness.freshSeed
         // A test that hangs may have left a thread behind that keeps the process.
         exit (runAll arguments)

@@ -6,6 +6,7 @@ open System.IO
 open System.Threading
 open Expecto
 open Pmem
+open Pmem.Linux
 open Pmem.Testing
 
 let private refuses<'e when 'e :> exn> (words: string list) (action: unit -> PmemMapping) =
@@ -153,6 +154,48 @@ let private options =
                 Expect.equal (lengthOf path) (1L <<< 20) "the same length")
     ]
 
+let private openForMapping path =
+    File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite ||| FileShare.Delete)
+
+let private placeOf (path: string) =
+    let mutable place: Place | null = null
+    Expect.equal (Place.Find(path, &place)) 0 "its directory"
+    place
+
+/// What a creation that fails takes back, where others have been at the file meanwhile.
+let private takenBack =
+    [
+        testCase "a name is taken back, but not one that is another file's by now"
+        <| fun () ->
+            inFile 10 (fun directory path ->
+                let own = Path.Combine(directory, "own")
+                LinuxFile.Won(own, openForMapping own, nonNull (placeOf own)).Dispose()
+                Expect.isFalse (File.Exists own) "nobody else has it"
+                let file = LinuxFile.Won(own, openForMapping own, nonNull (placeOf own))
+                File.Move(path, own, true)
+                file.Dispose()
+                Expect.equal (lengthOf own) 10L "somebody else's")
+
+        testCase "a length is taken back, but not one that somebody else gave the file"
+        <| fun () ->
+            inFile 10 (fun _ path ->
+                let grown () =
+                    let file = LinuxFile.Found(path, openForMapping path, placeOf path)
+                    file.Grow(8192L, false)
+                    Expect.equal (lengthOf path) 8192L "grown"
+                    file
+
+                (grown ()).Dispose()
+                Expect.equal (lengthOf path) 10L "cut"
+                let file = grown ()
+
+                using (File.Open(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite)) (fun other ->
+                    other.SetLength 20000L)
+
+                file.Dispose()
+                Expect.equal (lengthOf path) 20000L "somebody else's")
+    ]
+
 /// A directory "real/deep", and "link" that leads there.
 let private withLink test =
     Harness.inDirectory (fun directory ->
@@ -271,4 +314,5 @@ let tests =
             testList "options" options
             testList "paths" paths
             testList "leases" leases
+            testList "what is taken back" takenBack
         ]
