@@ -146,7 +146,10 @@ let tests =
                 // 256 lines at 40 ns, slower than any of them here, are ten microseconds.
                 Expect.isLessThanOrEqual (StubLines.ChunkBytes / 64) 256 "lines that hold a collection off"
 
-            testCase "the machine's instructions are there before its platform was asked for"
+            Harness.needing
+                "a write-back"
+                (fun () -> PmemPlatform.Current.WriteBack <> NoWriteBack)
+                "the machine's instructions are there before its platform was asked for"
             <| fun () ->
                 let outcome = Child.run "lines-first" [ "" ] []
                 Expect.equal (outcome.Output.Trim()) "written back" (string outcome)
