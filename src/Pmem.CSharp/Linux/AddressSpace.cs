@@ -86,7 +86,7 @@ internal static unsafe class AddressSpace
                     .Where(line => RangeOf(line) is var (low, high) && low < address + lengthBytes && address < high),
             ];
         }
-        catch (IOException) { return []; }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { return []; }
     }
 
     private static string PathIn(string line) => line.IndexOf('/', StringComparison.Ordinal) is >= 0 and var at ? line[at..] : "";
@@ -96,7 +96,7 @@ internal static unsafe class AddressSpace
         if (plan.Hint != 0)
         {
             try { return FirstUnused(File.ReadLines("/proc/self/maps"), plan); }
-            catch (IOException) { return (nint)Placed(plan.Hint, plan); }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException) { return (nint)Placed(plan.Hint, plan); }
         }
         return plan.AlignmentBytes > Environment.SystemPageSize ? FindFree(plan) : 0;
     }

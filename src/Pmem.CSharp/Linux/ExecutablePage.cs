@@ -5,7 +5,7 @@ namespace Pmem.Linux;
 //  fact                                                                     source
 //  -----------------------------------------------------------------------  ------------------------------------------------
 //  x86 fetches instructions coherently with stores                          Intel SDM vol. 3A, 12.6
-//  Arm64's instruction cache must be told of what was stored; the function  Arm ARM DDI 0487, B2.4.4;
+//  Arm64's instruction cache must be told of what was stored; the function  Arm ARM DDI 0487, IC IVAU;
 //  that does it is in the compiler's library                                GCC manual, __builtin___clear_cache
 
 /// <summary>A page of machine code: first writable, then executable, never both.</summary>

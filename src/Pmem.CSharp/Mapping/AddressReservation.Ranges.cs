@@ -6,7 +6,8 @@ namespace Pmem;
 public sealed unsafe partial class AddressReservation
 {
     /// <summary>
-    /// Makes what was stored in a range durable, in whichever mappings it lies: each is flushed, then each is drained.
+    /// Makes what was stored in a range durable, in whichever mappings it lies: each is persisted, also where another fails, and
+    /// the first failure is told.
     /// </summary>
     /// <param name="offset">The first byte, in the reservation.</param>
     /// <param name="length">How many bytes.</param>
@@ -14,23 +15,11 @@ public sealed unsafe partial class AddressReservation
     /// <exception cref="PmemException">A storage failed, at this call or before; what was stored there may be lost.</exception>
     public void Persist(long offset, long length)
     {
-        List<Piece> pieces = PiecesOf(offset, length);
-        if (pieces is [var only])
-        {
-            only.Mapping.Persist(only.Range.Offset, only.Range.Length);
-            return;
-        }
-        foreach (Piece piece in pieces) piece.Mapping.Flush(piece.Range.Offset, piece.Range.Length);
-        DrainAll(pieces);
-    }
-
-    /// <summary>One that fails keeps nobody from draining the others; the first failure is told.</summary>
-    private static void DrainAll(List<Piece> pieces)
-    {
         ExceptionDispatchInfo? first = null;
-        foreach (Piece piece in pieces)
+        foreach (Piece piece in PiecesOf(offset, length))
         {
-            try { piece.Mapping.Drain(); }
+            // One that fails, or has failed before, keeps nobody from persisting the others.
+            try { piece.Mapping.Persist(piece.Range.Offset, piece.Range.Length); }
             catch (Exception e) when (e is PmemException or ObjectDisposedException) { first ??= ExceptionDispatchInfo.Capture(e); }
         }
         first?.Throw();

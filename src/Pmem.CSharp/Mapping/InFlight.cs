@@ -16,7 +16,7 @@ namespace Pmem;
 /// (membarrier(2)). Nothing that the call does to memory is done before that read: a store is never made on a guess, and a load on a
 /// guess does not fault (Arm ARM DDI 0487, B2.3). Leaving is a store-release: all that was loaded and stored before it is observed
 /// before it (Arm DEN0024A, 13.2.1; .NET's Volatile). A write-back that nobody has waited for may still be on its way then, but it
-/// has been translated: it would abort precisely, before a later store is made (DDI 0487, D1.3).</para>
+/// has been translated: it would abort precisely, before a later store is made (DDI 0487, precise exceptions).</para>
 /// <para>A thread can enter while it is in a mapping: a handler of FirstChanceException runs inside of a call. Then it has a
 /// second slot, and so on. The slots of two threads are never on one cache line, whatever a collection moves: hence the
 /// empty space around the fields.</para>

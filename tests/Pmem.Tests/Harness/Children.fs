@@ -88,8 +88,8 @@ let private adoptAHole (_: string) =
     Seq.exists (fun _ -> isRefused ()) (seq { 1..50 }) |> ignore
 
 /// Persists across two mappings of a reservation with a hole in each, and tells what failed first, and whether the second has
-/// failed by then too: it must not be left undrained because the first failed. The hole of the second is filled before it is
-/// asked. Another thread may fill a hole before: hence some tries.
+/// failed by then too: it must not be left out because the first failed, or had failed before. The hole of the second is filled
+/// before it is asked. Another thread may fill a hole before: hence some tries.
 let private persistAcrossHoles (path: string) =
     let messageOf (action: unit -> unit) =
         try
@@ -107,8 +107,15 @@ let private persistAcrossHoles (path: string) =
 
         reservation.Map(path + "1", 0L) |> ignore
         let second = reservation.Map(path + "2", 2L * 4096L)
-        Posix.Unmap(start + 4096n, 2un * 4096un)
-        let first = messageOf (fun () -> reservation.Persist(0L, 4L * 4096L))
+
+        let persist () =
+            messageOf (fun () -> reservation.Persist(0L, 4L * 4096L))
+
+        // The first mapping fails, and from then on it refuses at once.
+        Posix.Unmap(start + 4096n, 4096un)
+        persist () |> ignore
+        Posix.Unmap(start + 2n * 4096n, 4096un)
+        let first = persist ()
 
         SysMman.MapAnonymous(4096un, SysMman.ProtRead, SysMman.MapFixedNoReplace, start + 2n * 4096n)
         |> ignore

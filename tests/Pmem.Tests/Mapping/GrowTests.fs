@@ -240,7 +240,7 @@ let private sideBySide =
             maps[2].Dispose())
 
 let private acrossFailures =
-    testCase "a mapping that fails keeps nobody from draining the others"
+    testCase "a mapping that fails keeps nobody from persisting the others"
     <| fun () ->
         Harness.inDirectory (fun directory ->
             let path = Path.Combine(directory, "f")
