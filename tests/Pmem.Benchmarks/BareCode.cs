@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using Pmem.Linux;
 
 namespace Pmem.Benchmarks;
 

@@ -7,7 +7,7 @@ namespace Pmem.Testing;
 public sealed unsafe class GuardedMemory : IDisposable
 {
     private readonly nint _reserved;
-    private readonly nuint _reservedBytes;
+    private readonly int _reservedBytes;
     private bool _isGiven;
 
     /// <param name="lengthBytes">Rounded up to whole pages.</param>
@@ -15,11 +15,10 @@ public sealed unsafe class GuardedMemory : IDisposable
     {
         int page = Environment.SystemPageSize;
         Length = (lengthBytes + page - 1) / page * page;
-        _reservedBytes = (nuint)(Length + 2 * page);
-        _reserved = SysMman.MapAnonymous(_reservedBytes, SysMman.ProtNone);
-        if (_reserved == 0) throw new IOException("no memory");
+        _reservedBytes = Length + 2 * page;
+        _reserved = TestMemory.Map(_reservedBytes, isAccessible: false);
         Address = _reserved + page;
-        if (SysMman.Protect(Address, (nuint)Length, SysMman.ProtRead | SysMman.ProtWrite) != 0) throw new IOException("mprotect");
+        TestMemory.Open(Address, Length);
     }
 
     public nint Address { get; }
@@ -43,12 +42,12 @@ public sealed unsafe class GuardedMemory : IDisposable
     {
         if (!_isGiven)
         {
-            _ = SysMman.Unmap(_reserved, _reservedBytes);
+            TestMemory.Unmap(_reserved, _reservedBytes);
             return;
         }
-        nuint page = (nuint)Environment.SystemPageSize;
-        _ = SysMman.Unmap(_reserved, page);
-        _ = SysMman.Unmap(Address + Length, page);
+        int page = Environment.SystemPageSize;
+        TestMemory.Unmap(_reserved, page);
+        TestMemory.Unmap(Address + Length, page);
     }
 }
 

@@ -24,8 +24,7 @@ internal static class Doubles
     {
         // Aligned to the largest page that a platform of the tests has.
         const int alignment = 65536;
-        nint reserved = SysMman.MapAnonymous((nuint)lengthBytes + alignment, SysMman.ProtRead | SysMman.ProtWrite);
-        if (reserved == 0) throw new IOException("no memory");
+        nint reserved = TestMemory.Map(lengthBytes + alignment);
         nint address = (reserved + alignment - 1) / alignment * alignment;
         var facts = new MappingFacts("memory", new ByteRange(0, lengthBytes), kind, false, DomainOf(platform), platform);
         MappingInfo decided = MappingInfo.Decide(facts).ValueOrThrow("memory");

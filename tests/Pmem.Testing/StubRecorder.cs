@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Pmem.Linux;
 
 namespace Pmem.Testing;
 
@@ -15,7 +14,7 @@ internal sealed unsafe class StubRecorder : IDisposable
     public StubRecorder()
     {
         // The first word of the buffer points to where the next pair goes.
-        _buffer = SysMman.MapAnonymous(BufferBytes, SysMman.ProtRead | SysMman.ProtWrite);
+        _buffer = TestMemory.Map(BufferBytes);
         *(nint*)_buffer = _buffer + sizeof(nint);
         nint[] stubs = ExecutablePage.TryPlace(Code(isFenced: 0), Code(isFenced: 1)) ?? throw new PmemException("no executable memory");
         Lines = new StubLines(stubs[0], stubs[1], stubs[0], 0, isFullFence: false);
@@ -33,7 +32,7 @@ internal sealed unsafe class StubRecorder : IDisposable
         return calls;
     }
 
-    public void Dispose() => _ = SysMman.Unmap(_buffer, BufferBytes);
+    public void Dispose() => TestMemory.Unmap(_buffer, BufferBytes);
 
     private byte[] Code(byte isFenced) => RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? Arm64Code(isFenced) : X64Code(isFenced);
 
@@ -55,15 +54,20 @@ internal sealed unsafe class StubRecorder : IDisposable
         return [.. MemoryMarshal.AsBytes<uint>(words), .. BitConverter.GetBytes(_buffer)];
     }
 
-    private byte[] X64Code(byte isFenced) =>
-    [
-        0x48, 0xB8, .. BitConverter.GetBytes(_buffer),              // mov rax, buffer
-        0x48, 0x8B, 0x08,                                           // mov rcx, [rax]
-        0x48, 0x89, 0x39,                                           // mov [rcx], rdi
-        0x48, 0x89, 0x71, 0x08,                                     // mov [rcx+8], rsi
-        0x48, 0xC7, 0x41, 0x10, isFenced, 0, 0, 0,                  // mov qword [rcx+16], isFenced
-        0x48, 0x83, 0xC1, 0x18,                                     // add rcx, 24
-        0x48, 0x89, 0x08,                                           // mov [rax], rcx
-        0xC3,                                                       // ret
-    ];
+    private byte[] X64Code(byte isFenced)
+    {
+        // The first two arguments: in rcx and rdx on Windows, else in rdi and rsi.
+        (byte start, byte end) = OperatingSystem.IsWindows() ? ((byte)0x08, (byte)0x50) : ((byte)0x38, (byte)0x70);
+        return
+        [
+            0x48, 0xB8, .. BitConverter.GetBytes(_buffer),              // mov rax, buffer
+            0x4C, 0x8B, 0x00,                                           // mov r8, [rax]
+            0x49, 0x89, start,                                          // mov [r8], rdi
+            0x49, 0x89, end, 0x08,                                      // mov [r8+8], rsi
+            0x49, 0xC7, 0x40, 0x10, isFenced, 0, 0, 0,                  // mov qword [r8+16], isFenced
+            0x49, 0x83, 0xC0, 0x18,                                     // add r8, 24
+            0x4C, 0x89, 0x00,                                           // mov [rax], r8
+            0xC3,                                                       // ret
+        ];
+    }
 }

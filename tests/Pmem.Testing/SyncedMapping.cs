@@ -26,7 +26,7 @@ internal sealed class SyncedMapping : IDisposable, IPageSync
     public PmemMapping Mapping { get; }
 
     /// <summary>Whether the memory is still there.</summary>
-    public bool IsMapped => SysMman.Sync(_memory.Address, (nuint)_memory.Length) == 0;
+    public bool IsMapped => TestMemory.IsMapped(_memory.Address, _memory.Length);
 
     /// <summary>Storage that works, and in which something throws and is caught.</summary>
     public static int ThrowsInside(ByteRange range)

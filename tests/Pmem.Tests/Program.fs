@@ -35,6 +35,8 @@ let private tests () =
         PartsTests.tests
         InjectionTests.tests
         OpenInjectionTests.tests
+        ViewTests.tests
+        yield! WindowsTests.tests
         SampleTests.tests
         StructureTests.tests
         CourseTests.tests

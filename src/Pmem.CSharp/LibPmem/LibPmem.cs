@@ -200,10 +200,10 @@ public static unsafe partial class LibPmem
         const PmemFileModes ofDevice = PmemFileModes.Create | PmemFileModes.Sparse;
         const PmemFileModes known = ofDevice | PmemFileModes.Exclusive | PmemFileModes.Temporary;
         if ((flags & ~known) != 0) throw new ArgumentException($"The flags {flags} are not all known.");
-        if (path.Length == 0) throw Failures.OfErrno(Errno.ENOENT, path, "open");
+        if (path.Length == 0) throw Failures.OfErrno(Errno.OfThisSystem(Errno.ENOENT), path, "open");
         path = PmemMapping.Checked(path);
         long lengthBytes = length <= long.MaxValue ? (long)length : throw new ArgumentException("The length is over 2^63 - 1.");
-        if (FileOpener.IsDaxDevice(path))
+        if (FileMapper.System.IsDaxDevice(path))
         {
             if ((flags & ~ofDevice) != 0) throw new ArgumentException($"The flags {flags & ~ofDevice} mean nothing for a DAX device.");
             return new MapRequest(new FileRequest(path) { New = new NewFile(lengthBytes) });
@@ -225,7 +225,7 @@ public static unsafe partial class LibPmem
     private static int Fail(int errorNumber, string message)
     {
         t_error = message.Contains(' ', StringComparison.Ordinal) ? message : $"{message}: {Errno.Describe(errorNumber)}";
-        Marshal.SetLastPInvokeError(errorNumber);
+        Marshal.SetLastPInvokeError(Errno.Of(errorNumber));
         return -1;
     }
 }

@@ -122,7 +122,7 @@ public static unsafe partial class LibPmem2
     }
 
     private static int CodeOfCopy(PmemException error) =>
-        Fail(error.ErrorNumber is Errno.EIO or Errno.EFAULT ? Pmem2Error.IoFail : -error.ErrorNumber, error.Message);
+        Fail(Failures.ErrnoOf(error) is var number and not (Errno.EIO or Errno.EFAULT) ? -number : Pmem2Error.IoFail, error.Message);
 
     private static int Ask<T>(Func<T> question, out T answer, int notKnown = Pmem2Error.NotSupported)
     {

@@ -7,9 +7,6 @@ namespace Pmem.Linux;
 /// <summary>Mapping an open file at a good address.</summary>
 internal static unsafe class AddressSpace
 {
-    /// <summary>A random slot of this many is chosen, besides the randomisation that the kernel does.</summary>
-    private const int RandomSlots = 16;
-
     /// <summary>Maps the bytes; 0 and the error number where the system refuses. Says whether MAP_SYNC was granted.</summary>
     /// <remarks>
     /// The address is a hint, never MAP_FIXED: a file system that refuses MAP_SYNC does so after the kernel has removed what
@@ -55,12 +52,12 @@ internal static unsafe class AddressSpace
     /// <remarks>As libpmem(7) says of PMEM_MMAP_HINT; PMDK, src/common/mmap_posix.c, util_map_hint_unused.</remarks>
     public static nint FirstUnused(IEnumerable<string> maps, in MapPlan plan)
     {
-        long candidate = Placed(plan.Hint, plan);
+        long candidate = Placement.At(plan.Hint, plan);
         foreach (string line in maps)
         {
             (long low, long high) = RangeOf(line);
             if (low >= candidate && low - candidate >= plan.Bytes.Length) break;
-            if (high > candidate) candidate = Placed(high, plan);
+            if (high > candidate) candidate = Placement.At(high, plan);
         }
         return (nint)candidate;
     }
@@ -96,31 +93,17 @@ internal static unsafe class AddressSpace
         if (plan.Hint != 0)
         {
             try { return FirstUnused(File.ReadLines("/proc/self/maps"), plan); }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException) { return (nint)Placed(plan.Hint, plan); }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException) { return (nint)Placement.At(plan.Hint, plan); }
         }
-        return plan.AlignmentBytes > Environment.SystemPageSize ? FindFree(plan) : 0;
+        return plan.AlignmentBytes > Environment.SystemPageSize ? Placement.FindFree(plan, FindRoom) : 0;
     }
 
-    /// <summary>
-    /// A free address that lies in its huge page as the file offset does, in a random slot; 0 where there is not that much
-    /// address space. It was free a moment ago: it is a hint.
-    /// </summary>
-    private static nint FindFree(in MapPlan plan)
+    /// <summary>Where so many bytes are free at this moment; 0 where they are nowhere.</summary>
+    private static nint FindRoom(long lengthBytes)
     {
-        long slot = Random.Shared.Next(RandomSlots) * plan.AlignmentBytes;
-        long reserve = WholeUnits(plan.Bytes.Length, Environment.SystemPageSize) + plan.AlignmentBytes * (RandomSlots + 2);
-        if (reserve < 0) return 0;
-        nint start = SysMman.MapAnonymous((nuint)reserve, SysMman.ProtNone, SysMman.MapNoReserve);
-        if (start == 0) return 0;
-        _ = SysMman.Unmap(start, (nuint)reserve);
-        return (nint)(Placed(start, plan) + slot);
-    }
-
-    /// <summary>The first address from here on that lies in its huge page as the file offset does.</summary>
-    private static long Placed(long address, in MapPlan plan)
-    {
-        long within = plan.Bytes.Offset - new ByteRange(plan.Bytes.Offset, 0).AlignOut(plan.AlignmentBytes).Offset;
-        return WholeUnits(Math.Max(0, address - within), plan.AlignmentBytes) + within;
+        nint start = SysMman.MapAnonymous((nuint)lengthBytes, SysMman.ProtNone, SysMman.MapNoReserve);
+        if (start != 0) _ = SysMman.Unmap(start, (nuint)lengthBytes);
+        return start;
     }
 
     /// <summary>A line of /proc/PID/maps begins with the range, in hexadecimal: proc(5).</summary>
@@ -142,6 +125,4 @@ internal static unsafe class AddressSpace
         if (isReadOnly) _ = Volatile.Read(ref *page);
         else _ = Interlocked.Or(ref *(int*)page, 0);
     }
-
-    private static long WholeUnits(long lengthBytes, long unitBytes) => new ByteRange(0, lengthBytes).AlignOut(unitBytes).Length;
 }

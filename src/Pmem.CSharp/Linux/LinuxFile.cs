@@ -136,11 +136,10 @@ internal sealed class LinuxFile : StoredFile
         return true;
     }
 
-    public override void Cut(long lengthBytes)
+    protected override void SetLength(long lengthBytes)
     {
         Throw(Unistd.Truncate(_handle, lengthBytes), $"cut to {lengthBytes} bytes");
         _lengthBytes = lengthBytes;
-        Sync();
     }
 
     public override void Dispose()

@@ -7,7 +7,15 @@ namespace Pmem.Linux;
 internal sealed class LinuxStorage : Storage
 {
     public override StoredFile Open(FileRequest request) =>
-        request.AnonymousBytes is { } bytes ? new AnonymousFile(request.Path, bytes) : FileOpener.Open(request);
+        request.AnonymousBytes is { } bytes ? new AnonymousFile(request.Path, bytes, this) : FileOpener.Open(request);
+
+    public override SafeFileHandle OpenToAsk(string path, bool isReadOnly) => FileOpener.OpenToAsk(path, isReadOnly);
+
+    public override bool IsDaxDevice(string path) => FileOpener.IsDaxDevice(path);
+
+    public override long GranuleBytes => Environment.SystemPageSize;
+
+    public override bool IsMappedAsLong => false;
 
     public override RawMapping Map(StoredFile file, in MapPlan plan)
     {
@@ -50,6 +58,16 @@ internal sealed class LinuxStorage : Storage
         // SAFETY: the bytes are pinned; what is at the address the kernel alone touches.
         fixed (byte* own = bytes)
             return isRead ? SysUio.Read(address, own, (nuint)bytes.Length) : SysUio.Write(address, own, (nuint)bytes.Length);
+    }
+
+    public override int Transfer(SafeFileHandle file, long offset, Span<byte> bytes, bool isRead) =>
+        -(isRead ? Unistd.ReadAll(file, bytes, offset) : Unistd.WriteAt(file, bytes, offset));
+
+    public override nint MapAnonymous(long lengthBytes, PmemProtection protection, out int error)
+    {
+        nint address = SysMman.MapAnonymous((nuint)lengthBytes, (int)protection);
+        error = address == 0 ? Marshal.GetLastPInvokeError() : 0;
+        return address;
     }
 
     public override nint ReserveSpace(nint address, long lengthBytes, long alignmentBytes, out int error) =>

@@ -84,8 +84,10 @@ internal sealed partial class Sysfs(string root)
 
     private string CharacterDevice(DeviceNumber device) => Path.Combine(root, "dev/char", device.ToString());
 
+    /// <summary>Null where there is no such directory; on another system there is none.</summary>
     private static DirectoryInfo? Resolve(string link)
     {
+        if (!OperatingSystem.IsLinux()) return null;
         using SafeFileHandle device = OpenAsPath(link, out int error);
         if (error != 0) return null;
         // A device's link leads through links of the bus: resolve every part, as realpath(3) does.

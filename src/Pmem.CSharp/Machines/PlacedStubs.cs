@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Pmem.Linux;
 
 namespace Pmem;
 
@@ -48,14 +47,18 @@ internal sealed class PlacedStubs
     /// <summary>Null where there is no machine code for the architecture, or executable memory is refused.</summary>
     public static PlacedStubs? TryPlace(Architecture architecture, int lineSizeBytes) => architecture switch
     {
+        Architecture.X64 when OperatingSystem.IsWindows() => TryPlace<X64WindowsStubs>(lineSizeBytes),
         Architecture.X64 => TryPlace<X64Stubs>(lineSizeBytes),
         Architecture.Arm64 => TryPlace<Arm64Stubs>(lineSizeBytes),
         _ => null,
     };
 
-    /// <summary>What Arm64's cache type register says; null where executable memory is refused.</summary>
+    /// <summary>
+    /// What Arm64's cache type register says; null where executable memory is refused, or no system says that a process may read it.
+    /// </summary>
     public static unsafe int? TryReadArm64LineSize()
     {
+        if (!OperatingSystem.IsLinux()) return null;
         if (ExecutablePage.TryPlace(Arm64Stubs.CacheType) is not [var read]) return null;
         // SAFETY: the code reads a register that every process may read.
         return Arm64Stubs.LineSizeBytes(((delegate* unmanaged[Cdecl, SuppressGCTransition]<ulong>)read)());

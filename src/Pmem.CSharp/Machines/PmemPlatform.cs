@@ -11,7 +11,7 @@ public static class PmemPlatform
 
     /// <summary>The decisions for this machine.</summary>
     /// <exception cref="PmemException">An environment variable of the library has a value that it cannot have.</exception>
-    /// <exception cref="PlatformNotSupportedException">The operating system is not Linux.</exception>
+    /// <exception cref="PlatformNotSupportedException">The operating system is neither Linux nor Windows, or the processor neither x86-64 nor Arm64.</exception>
     public static Platform Current => Found.Value.Platform;
 
     /// <summary>One paragraph that tells a person what a persist does here, and why.</summary>
@@ -40,8 +40,8 @@ public static class PmemPlatform
 
     private static (PlatformFacts Facts, PlacedStubs? Stubs) Probe()
     {
-        if (!OperatingSystem.IsLinux())
-            throw new PlatformNotSupportedException("Pmem maps files on Linux; the plans and models of Pmem.Core run anywhere.");
+        if (!OperatingSystem.IsLinux() && !OperatingSystem.IsWindows())
+            throw new PlatformNotSupportedException("Pmem maps files on Linux and Windows; the plans and models of Pmem.Core run anywhere.");
 
         Architecture architecture = RuntimeInformation.ProcessArchitecture;
         if (architecture is not (Architecture.X64 or Architecture.Arm64))

@@ -1,4 +1,6 @@
 using Microsoft.FSharp.Core;
+using Pmem.Linux;
+using Pmem.Windows;
 
 namespace Pmem;
 
@@ -9,7 +11,7 @@ internal static class FileMapper
     private const int Attempts = 100;
 
     /// <summary>The operating system's part.</summary>
-    public static Storage System { get; } = new Linux.LinuxStorage();
+    public static Storage System { get; } = OperatingSystem.IsWindows() ? new WindowsStorage() : new LinuxStorage();
 
     public static MappedFile Map(MapRequest request)
     {
@@ -57,22 +59,22 @@ internal static class FileMapper
     }
 
     /// <summary>
-    /// Maps first, because that is what is likely to be refused and what leaves nothing behind: bytes can be mapped before the
+    /// Maps first, because that is what is likely to be refused and what leaves nothing behind, where bytes can be mapped before the
     /// file has them. Shrinks last: it loses data, so it waits until nothing is left that is likely to fail.
     /// </summary>
     private static MappedFile? MapWithLength(StoredFile file, MapRequest request, NewFile made)
     {
         Allow(made.LengthBytes > 0, Refusal.NewLengthNotPositive(made.LengthBytes), file.Path);
-        MappingPlan.LengthInUnits(PmemPlatform.Current.PageSizeBytes, file.UnitBytes, made.LengthBytes).ValueOrThrow(file.Path);
+        MappingPlan.LengthInUnits(System.GranuleBytes, file.UnitBytes, made.LengthBytes).ValueOrThrow(file.Path);
         Allow(
             made.Longer != Longer.Refused || file.LengthBytes <= made.LengthBytes,
             Refusal.NewWouldShorten(file.LengthBytes, made.LengthBytes), file.Path);
+        if (System.IsMappedAsLong) Measure(file, request, made);
         MappedFile mapped = MapTracked(file, request, made.LengthBytes);
         bool isKept = false;
         try
         {
-            file.Grow(made.LengthBytes, made.IsSparse);
-            file.Sync();
+            if (!System.IsMappedAsLong) Lengthen(file, made);
             Prefault(mapped, request);
             isKept = file.Keep();
             if (isKept) Shorten(file, mapped, made);
@@ -84,6 +86,27 @@ internal static class FileMapper
             throw;
         }
         finally { if (!isKept) _ = mapped.Unmap(); }
+    }
+
+    private static void Lengthen(StoredFile file, NewFile made)
+    {
+        file.Grow(made.LengthBytes, made.IsSparse);
+        file.Sync();
+    }
+
+    /// <summary>Gives a file its length before it is mapped. What it has is mapped once before, to hear what is refused.</summary>
+    private static void Measure(StoredFile file, MapRequest request, NewFile made)
+    {
+        if (file.LengthBytes == 0 || file.LengthBytes == made.LengthBytes)
+        {
+            Lengthen(file, made);
+            return;
+        }
+        MappedFile tried = MapTracked(file, request with { Offset = 0, LengthBytes = 0 }, file.LengthBytes);
+        int error = tried.Unmap();
+        if (error != 0) throw Failures.OfErrno(error, file.Path, "unmap");
+        Lengthen(file, made);
+        Shorten(file, tried, made);
     }
 
     private static void Shorten(StoredFile file, MappedFile mapped, NewFile made)
@@ -173,7 +196,7 @@ internal static class FileMapper
     }
 
     private static ByteRange RangeOf(StoredFile file, MapRequest request, long fileLengthBytes) => MappingPlan
-        .RangeOfFile(PmemPlatform.Current.PageSizeBytes, file.UnitBytes, fileLengthBytes, request.Offset, request.LengthBytes)
+        .RangeOfFile(System.GranuleBytes, file.UnitBytes, fileLengthBytes, request.Offset, request.LengthBytes)
         .ValueOrThrow(file.Path);
 
     private static void Allow(bool condition, Refusal refusal, string path)

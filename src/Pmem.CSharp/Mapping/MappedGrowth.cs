@@ -19,8 +19,7 @@ internal static class MappedGrowth
         MappingFacts facts = file.Info.Facts;
         if (WhyNot(file) is { } why) throw Failures.OfRefusal(Refusal.NewCannotGrow(why), facts.Path);
         var bytes = new ByteRange(facts.FileRange.Offset, lengthBytes);
-        Platform platform = facts.Platform;
-        MappingPlan.LengthInUnits(platform.PageSizeBytes, file.UnitBytes, lengthBytes).ValueOrThrow(facts.Path);
+        MappingPlan.LengthInUnits(FileMapper.System.GranuleBytes, file.UnitBytes, lengthBytes).ValueOrThrow(facts.Path);
 
         ReservedRange room = file.Room!;
         long oldBytes = room.Addresses.Length, newBytes = ReservedRange.MappedBytes(file.UnitBytes, lengthBytes);

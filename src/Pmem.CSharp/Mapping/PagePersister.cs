@@ -86,7 +86,7 @@ internal sealed class PagePersister : Persister
     public int Sync(nint start, nint end) => Persist(start - _storage.Address, end - start) switch
     {
         null => 0,
-        PmemException { ErrorNumber: var error } => error,
+        PmemException { SystemError: var error } => error,
         ThreadInterruptedException => Errno.EINTR,
         _ => Errno.ENOMEM,
     };

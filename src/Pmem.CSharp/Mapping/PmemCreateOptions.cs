@@ -31,6 +31,7 @@ public sealed class PmemCreateOptions : PmemMapOptions
     {
         if (Exclusive && Truncate)
             throw Failures.OfRefusal(Refusal.NewContradiction(nameof(Exclusive), nameof(Truncate)), path);
+        if (_mode is not null && OperatingSystem.IsWindows()) throw DoesNotApply(nameof(UnixFileMode), "a file on Windows", path);
         return For(new FileRequest(path), new NewFile(lengthBytes));
     }
 

@@ -49,7 +49,7 @@ public sealed unsafe partial class PmemMapping
             // Nothing is unmapped until the slot is left.
             long at = _file.Info.Facts.FileRange.Offset + offset;
             int number = _file.IsKnownToBeBad(offset, bytes.Length)
-                ? Errno.EIO
+                ? Errno.OfThisSystem(Errno.EIO)
                 : FileMapper.System.TryCopy(_file.SafeWay, _address + (nint)offset, at, bytes, isRead);
             return number == 0 ? null : Failures.OfBroken(number, Path, offset, bytes.Length, isRead ? "read" : "write");
         }

@@ -44,7 +44,7 @@ public sealed partial class PmemSource : IDisposable
 
     internal static PmemSource Open(string path, bool readOnly, Sysfs sysfs)
     {
-        SafeFileHandle handle = FileOpener.OpenToAsk(PmemMapping.Checked(path), readOnly);
+        SafeFileHandle handle = FileMapper.System.OpenToAsk(PmemMapping.Checked(path), readOnly);
         try { return Checked(path, handle, isOurs: true, sysfs); }
         catch
         {
@@ -89,8 +89,8 @@ public sealed partial class PmemSource : IDisposable
     public bool TryRead(long offset, Span<byte> destination, [NotNullWhen(false)] out PmemException? error)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
-        int number = Unistd.ReadAll(RegularFile("be read"), destination, offset);
-        error = number == 0 ? null : Failures.OfBroken(-number, Path, offset, destination.Length, "read");
+        int number = FileMapper.System.Transfer(RegularFile("be read"), offset, destination, isRead: true);
+        error = number == 0 ? null : Failures.OfBroken(number, Path, offset, destination.Length, "read");
         return error is null;
     }
 
@@ -99,13 +99,16 @@ public sealed partial class PmemSource : IDisposable
     /// <param name="source">What.</param>
     /// <param name="error">What failed; null where it is true.</param>
     /// <exception cref="ArgumentOutOfRangeException">The offset is negative.</exception>
-    public bool TryWrite(long offset, ReadOnlySpan<byte> source, [NotNullWhen(false)] out PmemException? error)
+    public unsafe bool TryWrite(long offset, ReadOnlySpan<byte> source, [NotNullWhen(false)] out PmemException? error)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         SafeFileHandle file = RegularFile("be written");
         bool isInside = Bounds.isWithin(Length, offset, source.Length);
-        int number = isInside ? Unistd.WriteAt(file, source, offset) : -Errno.EFAULT;
-        error = number == 0 ? null : Failures.OfBroken(-number, Path, offset, source.Length, "write");
+        int number = Errno.OfThisSystem(Errno.EFAULT);
+        // SAFETY: the source is pinned, and a write out of it only reads it.
+        fixed (byte* from = source)
+            if (isInside) number = FileMapper.System.Transfer(file, offset, new Span<byte>(from, source.Length), isRead: false);
+        error = number == 0 ? null : Failures.OfBroken(number, Path, offset, source.Length, "write");
         return error is null;
     }
 

@@ -1,5 +1,3 @@
-using Pmem.Linux;
-
 namespace Pmem;
 
 /// <summary>A mapping on memory of its own that records, for code that stores through spans, references and pointers.</summary>
@@ -16,7 +14,7 @@ internal sealed class RecordingMapping : IDisposable
     public RecordingMapping(long lengthBytes, PersistencyModel model)
     {
         if (lengthBytes == 0) throw new ArgumentException("The image is empty: there is no memory to map.", "image");
-        nint address = SysMman.MapAnonymous((nuint)lengthBytes, SysMman.ProtRead | SysMman.ProtWrite);
+        nint address = FileMapper.System.MapAnonymous(lengthBytes, PmemProtection.Read | PmemProtection.Write, out _);
         if (address == 0) throw new InsufficientMemoryException($"No memory of {lengthBytes} bytes for a recording mapping.");
         MappingKind kind = model.IsPageCache ? MappingKind.PageCache : MappingKind.FileDax;
         var facts = new MappingFacts(Name, new ByteRange(0, lengthBytes), kind, false, "", Simulated);

@@ -20,7 +20,9 @@ public sealed class PmemException : IOException
     internal PmemException(string message, string path, int errorNumber) : base(message)
     {
         Path = path;
-        ErrorNumber = errorNumber;
+        SystemError = errorNumber;
+        ErrorNumber = errorNumber < 0 ? WinError.CodeOf(errorNumber) : errorNumber;
+        if (errorNumber < 0) HResult = errorNumber;
         ErrorName = errorNumber == 0 ? "" : Errno.Name(errorNumber);
     }
 
@@ -29,10 +31,13 @@ public sealed class PmemException : IOException
     /// <summary>The path of the file, as it was given; empty where there is none.</summary>
     public string Path { get; }
 
-    /// <summary>The operating system's error number (errno); 0 where the library itself refused.</summary>
+    /// <summary>The operating system's error number (errno; on Windows what GetLastError says); 0 where the library itself refused.</summary>
     public int ErrorNumber { get; }
 
-    /// <summary>Its name, as in ENOSPC; empty where the library itself refused.</summary>
+    /// <summary>The same as the seam carries it.</summary>
+    internal int SystemError { get; }
+
+    /// <summary>Its name, as in ENOSPC or ERROR_DISK_FULL; empty where the library itself refused.</summary>
     public string ErrorName { get; }
 
     /// <summary>Why the library itself refused; null where it did not.</summary>

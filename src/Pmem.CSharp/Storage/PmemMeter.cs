@@ -16,21 +16,21 @@ internal static class PmemMeter
 {
     public const string Name = "Pmem";
 
-    private const int KnownErrors = 256;
+    private const int Errnos = 256, WinErrors = 2048;
 
     private static readonly Meter Source = new(Name, typeof(PmemMeter).Assembly.GetName().Version?.ToString(3));
     private static readonly ConcurrentDictionary<string, long> RefusalsOf = new();
-    private static readonly long[] ErrorsOf = new long[KnownErrors];
+    private static readonly long[] ErrorsOf = new long[Errnos + WinErrors];
     private static long s_syncs, s_syncTicks;
 
     private static readonly Histogram<double> Persists = Source.CreateHistogram<double>(
         "pmem.persist.duration", "us", "How long persists and drains with page granularity took, as their callers saw it.");
 
     private static readonly ObservableCounter<long> Syncs = Source.CreateObservableCounter(
-        "pmem.syncs", () => Volatile.Read(ref s_syncs), "{sync}", "Calls of msync; one serves all persists that wait.");
+        "pmem.syncs", () => Volatile.Read(ref s_syncs), "{sync}", "Calls of msync (on Windows FlushFileBuffers); one serves all persists that wait.");
 
     private static readonly ObservableCounter<double> SyncTime = Source.CreateObservableCounter(
-        "pmem.sync.time", () => Stopwatch.GetElapsedTime(0, Volatile.Read(ref s_syncTicks)).TotalSeconds, "s", "Time in msync.");
+        "pmem.sync.time", () => Stopwatch.GetElapsedTime(0, Volatile.Read(ref s_syncTicks)).TotalSeconds, "s", "Time in them.");
 
     private static readonly ObservableCounter<long> Errors = Source.CreateObservableCounter(
         "pmem.storage.errors", CountErrors, "{error}", "Errors of the storage: what was stored may be lost.");
@@ -75,7 +75,8 @@ internal static class PmemMeter
     /// <summary>The error number of a call that was to make bytes durable, once it is counted.</summary>
     public static int Counted(int error)
     {
-        if (error != 0) Interlocked.Increment(ref ErrorsOf[Math.Clamp(error, 0, KnownErrors - 1)]);
+        if (error > 0) Interlocked.Increment(ref ErrorsOf[Math.Min(error, Errnos - 1)]);
+        if (error < 0) Interlocked.Increment(ref ErrorsOf[Errnos + Math.Min(WinError.CodeOf(error), WinErrors - 1)]);
         return error;
     }
 
@@ -84,9 +85,10 @@ internal static class PmemMeter
     /// <summary>The case's name; the only case without values has no type of its own.</summary>
     private static string ReasonOf(Refusal refusal) => refusal.IsFileIsEmpty ? nameof(Refusal.FileIsEmpty) : refusal.GetType().Name;
 
-    private static IEnumerable<Measurement<long>> CountErrors() => Enumerable.Range(1, KnownErrors - 1)
-        .Where(number => Volatile.Read(ref ErrorsOf[number]) != 0)
-        .Select(number => Measured(Volatile.Read(ref ErrorsOf[number]), "error.type", Errno.Name(number)));
+    private static IEnumerable<Measurement<long>> CountErrors() => Enumerable.Range(0, ErrorsOf.Length)
+        .Where(index => Volatile.Read(ref ErrorsOf[index]) != 0)
+        .Select(index => Measured(
+            Volatile.Read(ref ErrorsOf[index]), "error.type", Errno.Name(index < Errnos ? index : WinError.Of(index - Errnos))));
 
     private static IEnumerable<Measurement<long>> CountRefusals() =>
         RefusalsOf.Select(refused => Measured(refused.Value, "pmem.reason", refused.Key));

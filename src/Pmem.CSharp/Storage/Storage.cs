@@ -11,6 +11,21 @@ internal abstract class Storage : IPageSync
     /// <summary>Opens the file, or makes it; it is closed, and taken back, by its Dispose.</summary>
     public abstract StoredFile Open(FileRequest request);
 
+    /// <summary>Opens an existing file, to ask what it is before it is mapped.</summary>
+    public abstract SafeFileHandle OpenToAsk(string path, bool isReadOnly);
+
+    /// <summary>Whether a path leads to a device-DAX device. Opens nothing: a device can mind.</summary>
+    public abstract bool IsDaxDevice(string path);
+
+    /// <summary>What the offset of an ordinary file in a mapping is a multiple of at least; the file may end where it likes.</summary>
+    public abstract long GranuleBytes { get; }
+
+    /// <summary>
+    /// Only bytes that a file has are mapped, and none are cut while they are: so a file has its length before it is mapped. Else a file
+    /// is mapped first, which leaves nothing behind.
+    /// </summary>
+    public abstract bool IsMappedAsLong { get; }
+
     /// <summary>Maps bytes of the file. Where it fails, nothing is mapped.</summary>
     public abstract RawMapping Map(StoredFile file, in MapPlan plan);
 
@@ -33,6 +48,12 @@ internal abstract class Storage : IPageSync
     /// Copies through the kernel, by the file where one is given and bytes are read: 0, or the error number where memory is broken.
     /// </summary>
     public abstract int TryCopy(SafeFileHandle? file, nint address, long fileOffset, Span<byte> bytes, bool isRead);
+
+    /// <summary>Reads all of the bytes at an offset of the file, or writes them: 0, or the error number.</summary>
+    public abstract int Transfer(SafeFileHandle file, long offset, Span<byte> bytes, bool isRead);
+
+    /// <summary>Maps private memory without a file; 0 and the error number where it fails.</summary>
+    public abstract nint MapAnonymous(long lengthBytes, PmemProtection protection, out int error);
 
     /// <summary>Reserves address space, at an address where one is given: its start, or 0 and the error number.</summary>
     public abstract nint ReserveSpace(nint address, long lengthBytes, long alignmentBytes, out int error);
@@ -126,7 +147,13 @@ internal abstract class StoredFile : IDisposable
     public abstract bool Keep();
 
     /// <summary>Cuts the file to this many bytes, durably.</summary>
-    public abstract void Cut(long lengthBytes);
+    public void Cut(long lengthBytes)
+    {
+        SetLength(lengthBytes);
+        Sync();
+    }
+
+    protected abstract void SetLength(long lengthBytes);
 
     public abstract void Dispose();
 }

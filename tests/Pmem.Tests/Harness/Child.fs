@@ -39,7 +39,11 @@ let private startIn
         child.Kill true
         failwithf "%s %s hangs" fileName (String.concat " " arguments)
 
-    { ExitCode = child.ExitCode; Output = output; Error = error.Result }
+    {
+        ExitCode = child.ExitCode
+        Output = output.ReplaceLineEndings "\n"
+        Error = error.Result.ReplaceLineEndings "\n"
+    }
 
 let private start = startIn ""
 
@@ -63,20 +67,22 @@ let dotnet =
     | path when Path.GetFileNameWithoutExtension path = "dotnet" -> path
     | _ -> "dotnet"
 
-/// How an assembly beside this one is started: by the dotnet that runs this process, or where PMEM_TESTS_LAUNCHER names an
-/// emulator, as the program that it was published as.
+/// How an assembly beside this one is started, program and first arguments: by the dotnet that runs this process; as the program that
+/// it was published as where that is of Windows, or where PMEM_TESTS_LAUNCHER names an emulator.
 let private starting (name: string) =
     let file = Path.Combine(AppContext.BaseDirectory, name)
 
     match Environment.GetEnvironmentVariable "PMEM_TESTS_LAUNCHER" with
     | null
-    | "" -> dotnet, file + ".dll"
-    | launcher -> launcher, file
+    | "" when OperatingSystem.IsWindows() -> file + ".exe", []
+    | null
+    | "" -> dotnet, [ file + ".dll" ]
+    | launcher -> launcher, [ file ]
 
 /// Runs an assembly beside this one, a sample for instance.
 let assembly (name: string) arguments environment =
-    let program, file = starting name
-    start program (Seq.append [ file ] arguments) environment
+    let program, first = starting name
+    start program (Seq.append first arguments) environment
 
 /// Runs one of the functions of Children.
 let run name arguments environment =
@@ -84,8 +90,8 @@ let run name arguments environment =
 
 /// The same, in a directory.
 let runIn directory name arguments environment =
-    let program, file = starting "Pmem.Tests"
-    startIn directory program (Seq.append [ file; "--child"; name ] arguments) environment
+    let program, first = starting "Pmem.Tests"
+    startIn directory program (Seq.concat [ first; [ "--child"; name ]; List.ofSeq arguments ]) environment
 
 /// Whether a command is there. Under an emulator the system calls that strace sees are the emulator's.
 let hasCommand name =
@@ -94,8 +100,9 @@ let hasCommand name =
         |> Option.ofObj
         |> Option.defaultValue "")
         .Split
-           ':'
+           Path.PathSeparator
        |> Array.exists (fun directory -> File.Exists(Path.Combine(directory, name)))
 
 /// Whether this process may do everything.
-let isRoot () = Environment.IsPrivilegedProcess
+let isRoot () =
+    OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess

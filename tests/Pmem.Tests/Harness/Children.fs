@@ -160,8 +160,7 @@ let private mapBesideOthers (path: string) =
         let bytes = 2un <<< 20
 
         while not (Threading.Volatile.Read &isOver) do
-            let address = SysMman.MapAnonymous(bytes, SysMman.ProtRead ||| SysMman.ProtWrite)
-
+            let address = TestMemory.Map(int64 bytes)
             let memory = Span<byte>(address.ToPointer(), int bytes)
             memory[0] <- 77uy
             memory[1 <<< 20] <- 77uy
@@ -170,7 +169,7 @@ let private mapBesideOthers (path: string) =
             if memory[0] <> 77uy || memory[1 <<< 20] <> 77uy then
                 Threading.Interlocked.Increment &foreign |> ignore
 
-            SysMman.Unmap(address, bytes) |> ignore
+            TestMemory.Unmap(address, int64 bytes)
 
     let threads = [ for _ in 1..4 -> Threading.Thread mapOwn ]
     threads |> List.iter (fun thread -> thread.Start())

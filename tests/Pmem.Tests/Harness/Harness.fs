@@ -147,3 +147,34 @@ let needing part isThere name (test: unit -> unit) =
         if isThere () then test ()
         elif isCi then failtestf "%s is required here, and is missing" part
         else skiptestf "%s is missing" part)
+
+/// A test that is about Linux itself. Elsewhere it is skipped with a line that says so.
+let onLinux name (test: unit -> unit) =
+    if OperatingSystem.IsLinux() then
+        testCase name test
+    else
+        testCase name (fun () -> skiptest "Linux is missing")
+
+/// What is so on Linux, and so on Windows: the name of an error, for instance.
+let here onLinux onWindows =
+    if OperatingSystem.IsWindows() then onWindows else onLinux
+
+/// What is in a file, also while somebody has it open to write.
+let bytesOf (path: string) =
+    let shared = FileShare.ReadWrite ||| FileShare.Delete
+    use file = new FileStream(path, FileMode.Open, FileAccess.Read, shared)
+    let bytes = Array.zeroCreate<byte>(int file.Length)
+    file.ReadExactly(Span bytes)
+    bytes
+
+/// A file open to read and write, for whoever else has it open as well.
+let openShared (path: string) =
+    File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite ||| FileShare.Delete)
+
+/// Gives a file that others may have open another length.
+let setLength (path: string) (length: int64) =
+    use file = openShared path
+    RandomAccess.SetLength(file, length)
+
+/// What offsets of files are multiples of, in bytes.
+let granule = here 4096 65536

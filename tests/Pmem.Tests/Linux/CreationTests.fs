@@ -32,7 +32,7 @@ let private cutting =
         <| fun () ->
             inFile 9000 (fun _ path ->
                 refuses<PmemException> [ path; "9000"; "4096"; "Truncate" ] (fun () -> PmemMapping.Create(path, 4096L))
-                Expect.equal (File.ReadAllBytes path) (Array.create 9000 7uy) "untouched")
+                Expect.equal (Harness.bytesOf path) (Array.create 9000 7uy) "untouched")
 
         testCase "it is cut where that is said"
         <| fun () ->
@@ -40,7 +40,7 @@ let private cutting =
                 use map = PmemMapping.Create(path, 4096L, truncating)
                 Expect.equal (map.Length, lengthOf path) (4096L, 4096L) "lengths")
 
-        testCase "never below a live mapping of this process, by whatever name"
+        Harness.onLinux "never below a live mapping of this process, by whatever name"
         <| fun () ->
             inFile 16384 (fun directory path ->
                 let link = Path.Combine(directory, "link")
@@ -58,7 +58,7 @@ let private cutting =
                 (PmemMapping.Create(path, 5000L, truncating)).Dispose()
                 Expect.equal (lengthOf path) 5000L "cut when it was disposed")
 
-        testCase "a mapping that ends within a page holds its bytes, not the page"
+        Harness.onLinux "a mapping that ends within a page holds its bytes, not the page"
         <| fun () ->
             inFile 9000 (fun _ path ->
                 use map = PmemMapping.Open(path, PmemOpenOptions(Length = 5000L))
@@ -73,19 +73,19 @@ let private handles =
         testCase "an open file is mapped, and may be closed"
         <| fun () ->
             inFile 100 (fun _ path ->
-                let file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite)
+                let file = Harness.openShared path
                 use map = PmemMapping.Create(file, 5000L)
                 use again = PmemMapping.Open file
                 file.Dispose()
                 map.Span[4999] <- 9uy
                 map.Persist(0L, map.Length)
                 Expect.equal again.Span[4999] 9uy "the same file"
-                Expect.equal (File.ReadAllBytes(path)[4999]) 9uy "in the file")
+                Expect.equal ((Harness.bytesOf path)[4999]) 9uy "in the file")
 
         testCase "a failure leaves the caller's file open, and as it was"
         <| fun () ->
             inFile 100 (fun _ path ->
-                use file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite)
+                use file = Harness.openShared path
                 use probe = PmemMapping.Open path
 
                 if not probe.IsPmem then
@@ -112,8 +112,8 @@ let private residentPages (map: PmemMapping) =
 let private options =
     [
         Harness.needing
-            "MADV_POPULATE_WRITE, which qemu-user ignores,"
-            (fun () -> not Harness.isEmulator)
+            "MADV_POPULATE_WRITE, which qemu-user ignores and Windows lacks,"
+            (fun () -> OperatingSystem.IsLinux() && not Harness.isEmulator)
             "prefaulted, no access faults"
         <| fun () ->
             Harness.inDirectory (fun directory ->
@@ -130,13 +130,13 @@ let private options =
                 Expect.isLessThan (faults true) 20L "faults of this thread"
                 Expect.isGreaterThan (faults false) 100L "without it")
 
-        testCase "prefaulted to read"
+        Harness.onLinux "prefaulted to read"
         <| fun () ->
             inFile 9000 (fun _ path ->
                 use map = PmemMapping.Open(path, PmemOpenOptions(ReadOnly = true, Prefault = true))
                 Expect.equal (residentPages map) 3 "pages")
 
-        testCase "reserves the holes of what is mapped"
+        Harness.onLinux "reserves the holes of what is mapped"
         <| fun () ->
             inFile 0 (fun _ path ->
                 using (File.OpenWrite path) (fun file -> file.SetLength(1L <<< 20))
@@ -154,9 +154,6 @@ let private options =
                 Expect.equal (lengthOf path) (1L <<< 20) "the same length")
     ]
 
-let private openForMapping path =
-    File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite ||| FileShare.Delete)
-
 let private placeOf (path: string) =
     let mutable place: Place | null = null
     Expect.equal (Place.Find(path, &place)) 0 "its directory"
@@ -165,22 +162,22 @@ let private placeOf (path: string) =
 /// What a creation that fails takes back, where others have been at the file meanwhile.
 let private takenBack =
     [
-        testCase "a name is taken back, but not one that is another file's by now"
+        Harness.onLinux "a name is taken back, but not one that is another file's by now"
         <| fun () ->
             inFile 10 (fun directory path ->
                 let own = Path.Combine(directory, "own")
-                LinuxFile.Won(own, openForMapping own, nonNull (placeOf own)).Dispose()
+                LinuxFile.Won(own, Harness.openShared own, nonNull (placeOf own)).Dispose()
                 Expect.isFalse (File.Exists own) "nobody else has it"
-                let file = LinuxFile.Won(own, openForMapping own, nonNull (placeOf own))
+                let file = LinuxFile.Won(own, Harness.openShared own, nonNull (placeOf own))
                 File.Move(path, own, true)
                 file.Dispose()
                 Expect.equal (lengthOf own) 10L "somebody else's")
 
-        testCase "a length is taken back, but not one that somebody else gave the file"
+        Harness.onLinux "a length is taken back, but not one that somebody else gave the file"
         <| fun () ->
             inFile 10 (fun _ path ->
                 let grown () =
-                    let file = LinuxFile.Found(path, openForMapping path, placeOf path)
+                    let file = LinuxFile.Found(path, Harness.openShared path, placeOf path)
                     file.Grow(8192L, false)
                     Expect.equal (lengthOf path) 8192L "grown"
                     file
@@ -211,7 +208,7 @@ let private create (path: string) =
 
 let private paths =
     [
-        testCase "link/../f is beside the link's target, not beside the link"
+        Harness.onLinux "link/../f is beside the link's target, not beside the link"
         <| fun () ->
             withLink (fun at ->
                 // What the collapsed name would be: a file, and then a directory.
@@ -229,7 +226,7 @@ let private paths =
                 use map = PmemMapping.Open(at "link/../g")
                 Expect.equal map.Span[0] 42uy "opened")
 
-        testCase "a symbolic link that dangles is made what it points to, as open(O_CREAT) does"
+        Harness.onLinux "a symbolic link that dangles is made what it points to, as open(O_CREAT) does"
         <| fun () ->
             withLink (fun at ->
                 File.CreateSymbolicLink(at "a", "b") |> ignore
@@ -246,7 +243,7 @@ let private paths =
                 File.CreateSymbolicLink(at "y", "x") |> ignore
                 refuses<PmemException> [ "ELOOP" ] (fun () -> PmemMapping.Create(at "x", 4096L)))
 
-        testCase "names that no file can have"
+        Harness.onLinux "names that no file can have"
         <| fun () ->
             withLink (fun at ->
                 File.WriteAllBytes(at "f", [| 1uy |])
@@ -274,7 +271,7 @@ let private paths =
                 Expect.equal outcome.ExitCode 0 outcome.Error
                 Expect.equal (lengthOf (Path.Combine(directory, "plain"))) 65536L "made there")
 
-        testCase "by the names that processes have for open files"
+        Harness.onLinux "by the names that processes have for open files"
         <| fun () ->
             inFile 5000 (fun directory path ->
                 use file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite)
@@ -286,7 +283,7 @@ let private paths =
 
 let private leases =
     [
-        testCase "a file that somebody holds a lease on is waited for"
+        Harness.onLinux "a file that somebody holds a lease on is waited for"
         <| fun () ->
             inFile 4096 (fun _ path ->
                 use held =

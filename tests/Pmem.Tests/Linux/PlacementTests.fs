@@ -60,7 +60,7 @@ let private tracking =
         <| fun () ->
             Harness.inDirectory (fun directory ->
                 let path = Path.Combine(directory, "f")
-                let count = 2000
+                let count, page = 2000, int64 Harness.granule
                 (PmemMapping.Create(path, int64 count * page, PmemCreateOptions(Sparse = true))).Dispose()
 
                 let all =

@@ -22,10 +22,28 @@ let internal disassemble (code: byte[]) =
             output.ToStringAndReset()
     ]
 
-let private expected writeBack fence =
-    [ "endbr64"; $"{writeBack} [rdi]"; "add rdi,40h"; "cmp rdi,rsi"; "jb short 4" ]
+let private expected writeBack (start, finish) fence =
+    [
+        "endbr64"
+        $"{writeBack} [{start}]"
+        $"add {start},40h"
+        $"cmp {start},{finish}"
+        "jb short 4"
+    ]
     @ fence
     @ [ "ret" ]
+
+/// System V has the first arguments in rdi and rsi, Windows in rcx and rdx.
+let private isExactly kind mnemonic (fence: FenceKind | null) fenceMnemonics =
+    Expect.equal
+        (disassemble (X64Stubs.WriteBack(kind, fence, 64)))
+        (expected mnemonic ("rdi", "rsi") fenceMnemonics)
+        mnemonic
+
+    Expect.equal
+        (disassemble (X64WindowsStubs.WriteBack(kind, fence, 64)))
+        (expected mnemonic ("rcx", "rdx") fenceMnemonics)
+        $"{mnemonic} on Windows"
 
 let internal kinds = [ Clwb, "clwb"; ClflushOpt, "clflushopt"; Clflush, "clflush" ]
 
@@ -46,14 +64,11 @@ let tests =
         [
             for kind, mnemonic in kinds do
                 testCase $"{mnemonic} without a fence is exactly these instructions" (fun () ->
-                    Expect.equal (disassemble (X64Stubs.WriteBack(kind, null, 64))) (expected mnemonic []) mnemonic)
+                    isExactly kind mnemonic null [])
 
                 for fence, fenceMnemonic in [ Sfence, "sfence"; Mfence, "mfence" ] do
                     testCase $"{mnemonic} with {fenceMnemonic} is exactly these instructions" (fun () ->
-                        Expect.equal
-                            (disassemble (X64Stubs.WriteBack(kind, fence, 64)))
-                            (expected mnemonic [ fenceMnemonic ])
-                            mnemonic)
+                        isExactly kind mnemonic fence [ fenceMnemonic ])
 
                 Harness.needing mnemonic (fun () -> isThere kind) $"{mnemonic} runs and changes no byte" (fun () ->
                     Harness.inDirectory (fun directory ->
@@ -81,6 +96,7 @@ let tests =
             <| fun () ->
                 Expect.equal (disassemble (X64Stubs.Fence Sfence)) [ "endbr64"; "sfence"; "ret" ] "sfence"
                 Expect.equal (disassemble (X64Stubs.Fence Mfence)) [ "endbr64"; "mfence"; "ret" ] "mfence"
+                Expect.equal (X64WindowsStubs.Fence Sfence) (X64Stubs.Fence Sfence) "they have no arguments"
 
             testCase "Arm64's are exactly these words"
             <| fun () ->
@@ -154,7 +170,7 @@ let tests =
                 let outcome = Child.run "lines-first" [ "" ] []
                 Expect.equal (outcome.Output.Trim()) "written back" (string outcome)
 
-            testCase "their page is executable and not writable"
+            Harness.onLinux "their page is executable and not writable"
             <| fun () ->
                 let address =
                     match ExecutablePage.TryPlace [| 0xC3uy |] with

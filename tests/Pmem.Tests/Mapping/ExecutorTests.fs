@@ -167,20 +167,20 @@ let tests =
                 |> fun issued ->
                     Expect.equal issued [ WriteBack(Clwb, ByteRange.create 64L 64L); Fence ] "the last line"
 
-            testCase "tells the region to flush where deep_flush is 1"
+            Harness.onLinux "tells the region to flush where deep_flush is 1"
             <| fun () ->
                 // Anything but 0 asks for it; a 2 shows whether the 1 is written.
                 deepPersist (Some "2\n") (fun issued file ->
                     Expect.equal issued written "no msync"
                     Expect.equal (File.ReadAllText(file).Trim()) "1" "written")
 
-            testCase "tells the region nothing where deep_flush is 0"
+            Harness.onLinux "tells the region nothing where deep_flush is 0"
             <| fun () ->
                 deepPersist (Some "0\n") (fun issued file ->
                     Expect.equal issued written "no msync"
                     Expect.equal (File.ReadAllText file) "0\n" "not written")
 
-            testCase "has the file system flush where there is no deep_flush"
+            Harness.onLinux "has the file system flush where there is no deep_flush"
             <| fun () ->
                 deepPersist None (fun issued _ ->
                     Expect.equal issued (written @ [ SyncPages(ByteRange.create 0L 4096L) ]) "msync")
@@ -262,7 +262,7 @@ let tests =
                     Expect.equal (lost (fun () -> map.Msync(page - 1L, 2L))) both "msync"
                     Expect.equal (lost (fun () -> map.DeepDrain(page - 1L, 2L))) both "deep drain")
 
-            testCase "surfaces a real failure of msync"
+            Harness.onLinux "surfaces a real failure of msync"
             <| fun () ->
                 Harness.inDirectory (fun directory ->
                     let outcome = Child.run "persist-over-a-hole" [ Path.Combine(directory, "f") ] []

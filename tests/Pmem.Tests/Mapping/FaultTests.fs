@@ -118,7 +118,7 @@ let tests =
                     gone (fun () -> memory.ReadInt64 0L |> ignore)
                     gone (fun () -> NativeInterop.NativePtr.toNativeInt map.Pointer |> ignore))
 
-            testCase "lengths that no file can have"
+            Harness.onLinux "lengths that no file can have"
             <| fun () ->
                 Harness.inDirectory (fun directory ->
                     let path = Path.Combine(directory, "f")
@@ -142,32 +142,38 @@ let tests =
 
             testCase "parts that do not lie in the file"
             <| fun () ->
-                withFile 8192 (fun _ path ->
+                let granule = int64 Harness.granule
+
+                withFile (2 * Harness.granule) (fun _ path ->
                     let part offset length () =
                         dispose (PmemMapping.Open(path, PmemOpenOptions(Offset = offset, Length = length)))
 
-                    let outside = expectRefusal<ArgumentOutOfRangeException> [ path; "8192" ]
-                    outside (part 0L 8193L)
-                    outside (part 4096L 4097L)
-                    outside (part 8192L 0L)
-                    outside (part 4096L Int64.MaxValue)
-                    expectRefusal<ArgumentOutOfRangeException> [ path; "4096" ] (part 100L 0L)
-                    expectRefusal<ArgumentOutOfRangeException> [ path ] (part -4096L 0L)
+                    let outside =
+                        expectRefusal<ArgumentOutOfRangeException> [ path; string (2L * granule) ]
+
+                    outside (part 0L (2L * granule + 1L))
+                    outside (part granule (granule + 1L))
+                    outside (part (2L * granule) 0L)
+                    outside (part granule Int64.MaxValue)
+
+                    for offset in [ 100L; granule - 512L; granule / 2L ] do
+                        expectRefusal<ArgumentOutOfRangeException> [ path; string granule ] (part offset 0L)
+
+                    expectRefusal<ArgumentOutOfRangeException> [ path ] (part -granule 0L)
                     expectRefusal<ArgumentOutOfRangeException> [ path ] (part 0L -1L))
 
             testCase "a file that was shortened before it was mapped"
             <| fun () ->
                 withFile 8192 (fun _ path ->
-                    use file = File.OpenWrite path
-                    file.SetLength 4096L
+                    Harness.setLength path 4096L
 
                     expectRefusal<ArgumentOutOfRangeException> [ path; "4096" ] (fun () ->
                         dispose (PmemMapping.Open(path, PmemOpenOptions(Length = 8192L))))
 
-                    file.SetLength 0L
+                    Harness.setLength path 0L
                     expectRefusal<PmemException> [ path; "empty" ] (fun () -> dispose (PmemMapping.Open path)))
 
-            testCase "things that are no files"
+            Harness.onLinux "things that are no files"
             <| fun () ->
                 Harness.inDirectory (fun directory ->
                     let fifo = Path.Combine(directory, "fifo")
@@ -194,7 +200,7 @@ let tests =
                     expectRefusal<PmemException> [ directory; "directory" ] (fun () ->
                         dispose (PmemMapping.Create(directory, 4096L, PmemCreateOptions(Exclusive = true)))))
 
-            testCase "paths that lead nowhere"
+            Harness.onLinux "paths that lead nowhere"
             <| fun () ->
                 withFile 10 (fun directory path ->
                     let none = Path.Combine(directory, "none")
@@ -220,10 +226,10 @@ let tests =
             testCase "a file that exists and must not"
             <| fun () ->
                 withFile 10 (fun _ path ->
-                    expectRefusal<PmemException> [ path; "EEXIST" ] (fun () ->
+                    expectRefusal<PmemException> [ path; Harness.here "EEXIST" "ERROR_FILE_EXISTS" ] (fun () ->
                         dispose (PmemMapping.Create(path, 4096L, PmemCreateOptions(Exclusive = true))))
 
-                    Expect.equal (File.ReadAllBytes path) (Array.create 10 7uy) "untouched")
+                    Expect.equal (Harness.bytesOf path) (Array.create 10 7uy) "untouched")
 
             testCase "a granularity that is not to be had leaves the file as it was"
             <| fun () ->
@@ -240,7 +246,7 @@ let tests =
                             expectRefusal<PmemException> words (fun () ->
                                 dispose (PmemMapping.Create(path, length, options)))
 
-                            Expect.equal (File.ReadAllBytes path) (Array.create 5000 7uy) $"{length}"
+                            Expect.equal (Harness.bytesOf path) (Array.create 5000 7uy) $"{length}"
 
                         expectRefusal<PmemException> words (fun () -> dispose (PmemMapping.Open(path, opening)))
                         let fresh = Path.Combine(directory, "fresh")
@@ -277,7 +283,7 @@ let tests =
                         expectRefusal<ArgumentException> [ directory; word; "temporary" ] (fun () ->
                             dispose (PmemMapping.CreateTemporary(directory, 10L, options)))
 
-                    use handle = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite)
+                    use handle = Harness.openShared path
 
                     for options, word in
                         [
@@ -287,7 +293,7 @@ let tests =
                         expectRefusal<ArgumentException> [ word; "open" ] (fun () ->
                             dispose (PmemMapping.Create(handle, 10L, options)))
 
-                    Expect.equal (File.ReadAllBytes path) (Array.create 10 7uy) "untouched")
+                    Expect.equal (Harness.bytesOf path) (Array.create 10 7uy) "untouched")
 
             needingRoot "a file, or a directory, that may not be accessed" (fun () ->
                 withFile 10 (fun directory path ->
@@ -329,7 +335,7 @@ let tests =
                     expectRefusal<PmemException> [ path; "ENOSPC" ] (fun () ->
                         dispose (PmemMapping.Create(path, 1L <<< 20)))
 
-                    Expect.equal (File.ReadAllBytes path) (Array.create 5000 7uy) "bytes"))
+                    Expect.equal (Harness.bytesOf path) (Array.create 5000 7uy) "bytes"))
 
             needingRoot "a read-only file system" (fun () ->
                 onSmallTmpfs "64k" (fun directory ->

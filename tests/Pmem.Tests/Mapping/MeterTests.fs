@@ -169,7 +169,7 @@ let private refusals () =
         let path = Path.Combine(directory, "f")
         File.WriteAllBytes(path, [||])
         refused "FileIsEmpty" (fun () -> PmemMapping.Open(path).Dispose())
-        refused "NotMappable" (fun () -> PmemMapping.Open("/dev/null").Dispose())
+        refused "NotMappable" (fun () -> PmemMapping.Open(Harness.here "/dev/null" directory).Dispose())
         let both = PmemCreateOptions(Exclusive = true, Truncate = true)
         refused "Contradiction" (fun () -> PmemMapping.Create(path, 1L, both).Dispose())
 

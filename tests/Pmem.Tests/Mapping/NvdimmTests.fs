@@ -49,7 +49,7 @@ let private onNvdimms path (test: string -> string -> PmemSource -> unit) =
         test root disk source)
 
 let private devices =
-    testCase "NVDIMMs answer on a made-up sysfs tree, and what is not there is refused"
+    Harness.onLinux "NVDIMMs answer on a made-up sysfs tree, and what is not there is refused"
     <| fun () ->
         inFile 5000 (fun path ->
             onNvdimms path (fun root _ source ->
@@ -121,7 +121,7 @@ let private badBlocks =
 
 /// Where a device lies in its region, and which of the region's bad blocks it has: from a made-up tree.
 let private daxDevices =
-    testCase "bad blocks of a device are those of its region, from where it begins"
+    Harness.onLinux "bad blocks of a device are those of its region, from where it begins"
     <| fun () ->
         Harness.inDirectory (fun root ->
             let region = Path.Combine(root, "devices/ndbus3/region1")

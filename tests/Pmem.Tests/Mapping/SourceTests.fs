@@ -27,7 +27,12 @@ let private sources =
     <| fun () ->
         inFile 5000 (fun path ->
             use source = PmemSource.Open path
-            Expect.equal (source.Length, source.Alignment, source.IsAnonymous) (5000L, page, false) "file"
+
+            Expect.equal
+                (source.Length, source.Alignment, source.IsAnonymous)
+                (5000L, int64 Harness.granule, false)
+                "file"
+
             use map = source.Map()
             map.Write(0L, 99uy)
             let buffer = Array.zeroCreate<byte> 4
@@ -37,7 +42,12 @@ let private sources =
             Expect.isTrue (source.TryWrite(4996L, ReadOnlySpan buffer, &error)) "write"
             Expect.equal (map.Read<byte> 4996L) 99uy "seen in the mapping"
             Expect.isFalse (source.TryWrite(4997L, ReadOnlySpan buffer, &error)) "beyond the end"
-            Expect.equal (source.Length, (nonNull error).ErrorName) (5000L, "EFAULT") "not longer"
+
+            Expect.equal
+                (source.Length, (nonNull error).ErrorName)
+                (5000L, Harness.here "EFAULT" "ERROR_NOACCESS")
+                "not longer"
+
             use memory = PmemSource.Anonymous 10_000L
             use map = memory.Map()
             Expect.equal (map.Length, map.Info.IsVolatile, map.IsPmem) (10_000L, true, false) "anonymous"
@@ -45,8 +55,12 @@ let private sources =
             map.DeepPersist(0L, 10_000L)
             Expect.equal (map.Info.Facts.Kind, map.Read<byte> 0L) (Anonymous, 0uy) "zero at first"
             refused<PmemException> [ "no blocks" ] (fun () -> memory.FindBadBlocks() |> ignore)
-            refused<PmemException> [ "regular file" ] (fun () -> tryRead memory buffer)
+            refused<PmemException> [ "regular file" ] (fun () -> tryRead memory buffer))
 
+let private pipes =
+    Harness.onLinux "a named pipe is no source"
+    <| fun () ->
+        inFile 1 (fun path ->
             refused<PmemException> [ "named pipe"; "only regular files" ] (fun () ->
                 Posix.MakeFifo(path + "p")
                 (PmemSource.Open(path + "p")).Dispose()))
@@ -64,14 +78,15 @@ let private readOnly =
             Expect.stringContains (nonNull error).Message "open it to read and write" "advice"
             Expect.isFalse ((nonNull error).Message.Contains "shortened") "nobody did"
 
-            refused<UnauthorizedAccessException> [ path; "EACCES"; "ReadOnly"; "Private" ] (fun () ->
-                source.Map().Dispose())
+            refused<UnauthorizedAccessException>
+                [ path; Harness.here "EACCES" "ERROR_ACCESS_DENIED"; "ReadOnly"; "Private" ]
+                (fun () -> source.Map().Dispose())
 
             use map = source.Map(PmemOpenOptions(ReadOnly = true))
             Expect.equal (map.Read<byte> 2L) 2uy "read"
             use copy = source.Map(PmemOpenOptions(Private = true))
             copy.Write(0L, 5uy)
-            Expect.equal (File.ReadAllBytes(path)[0]) 0uy "the file")
+            Expect.equal ((Harness.bytesOf path)[0]) 0uy "the file")
 
 /// A wrong range is no reason to lose a byte.
 let private wrongRanges =
@@ -79,13 +94,13 @@ let private wrongRanges =
     <| fun () ->
         inFile 5000 (fun path ->
             use source = PmemSource.Open path
-            let before = File.ReadAllBytes path
+            let before = Harness.bytesOf path
 
             for range in [ ByteRange(0L, 512L); ByteRange(0L, 4096L); ByteRange(4096L, 904L) ] do
                 refused<ArgumentOutOfRangeException> [ path; "healthy" ] (fun () -> source.ClearBadBlocks range)
 
             source.ClearBadBlocks(ByteRange(0L, 0L))
-            Expect.equal (File.ReadAllBytes path) before "not a byte is lost"
+            Expect.equal (Harness.bytesOf path) before "not a byte is lost"
 
             let copy (call: byte[] -> unit) =
                 refused<ArgumentOutOfRangeException> [ "offset" ] (fun () -> call (Array.zeroCreate<byte> 4))
@@ -111,7 +126,7 @@ let private writeOnly =
             Expect.equal (FileInfo(path).Length) 5000L "as it was")
 
 let private privateCopies =
-    testCase "a private copy never reaches the file, and says so"
+    Harness.onLinux "a private copy never reaches the file, and says so"
     <| fun () ->
         inFile 5000 (fun path ->
             File.SetUnixFileMode(path, UnixFileMode.UserRead)
@@ -126,7 +141,7 @@ let private privateCopies =
             map.Persist(0L, map.Length)
             map.DeepPersist(0L, map.Length)
             map.Msync(0L, map.Length)
-            Expect.equal (map.Read<byte> 0L, (File.ReadAllBytes path)[0]) (99uy, 0uy) "only here"
+            Expect.equal (map.Read<byte> 0L, (Harness.bytesOf path)[0]) (99uy, 0uy) "only here"
             Expect.equal (map.Info.IsVolatile, map.IsPmem, map.Info.Facts.Kind) (true, false, PrivateCopy) "it says so"
             Expect.stringContains (string map) "nothing is made durable" "in words"
 
@@ -134,7 +149,7 @@ let private privateCopies =
                 (PmemMapping.Open(path, PmemOpenOptions(Private = true, ReserveLength = 10_000L))).Dispose()))
 
 let private protections =
-    testCase "protection: what may not be done is refused, and nothing faults"
+    Harness.onLinux "protection: what may not be done is refused, and nothing faults"
     <| fun () ->
         inFile 5000 (fun path ->
             let opened protection =
@@ -168,7 +183,7 @@ let private protections =
                     .Dispose()))
 
 let private fixedAddresses =
-    testCase "a fixed address is had, or refused"
+    Harness.onLinux "a fixed address is had, or refused"
     <| fun () ->
         inFile 5000 (fun path ->
             let free =
@@ -200,7 +215,7 @@ let private fixedAddresses =
             Expect.equal again.Length page "free again")
 
 let private adopted =
-    testCase "memory of others is adopted, and stays theirs"
+    Harness.onLinux "memory of others is adopted, and stays theirs"
     <| fun () ->
         inFile 8192 (fun path ->
             let address =
@@ -243,8 +258,8 @@ let private adopted =
 
 let private survives =
     Harness.needing
-        "process_vm_readv(2), which qemu-user lacks,"
-        (fun () -> not Harness.isEmulator)
+        "process_vm_readv(2), which qemu-user and Windows lack,"
+        (fun () -> OperatingSystem.IsLinux() && not Harness.isEmulator)
         "copies survive a file that somebody shortened"
     <| fun () ->
         inFile 20_000 (fun path ->
@@ -286,6 +301,7 @@ let tests =
         "sources"
         [
             sources
+            pipes
             yield! NvdimmTests.tests
             readOnly
             wrongRanges

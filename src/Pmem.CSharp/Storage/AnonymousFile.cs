@@ -1,9 +1,7 @@
-using System.Runtime.InteropServices;
-
-namespace Pmem.Linux;
+namespace Pmem;
 
 /// <summary>Memory without a file, in the place of a file.</summary>
-internal sealed class AnonymousFile(string path, long lengthBytes) : StoredFile
+internal sealed class AnonymousFile(string path, long lengthBytes, Storage system) : StoredFile
 {
     public override string Path => path;
 
@@ -19,10 +17,10 @@ internal sealed class AnonymousFile(string path, long lengthBytes) : StoredFile
 
     public RawMapping Map(in MapPlan plan)
     {
-        nint address = SysMman.MapAnonymous((nuint)plan.Bytes.Length, (int)plan.Protection);
+        nint address = system.MapAnonymous(plan.Bytes.Length, plan.Protection, out int error);
         return address != 0
             ? new RawMapping(address, MappingKind.Anonymous, "")
-            : throw Failures.OfErrno(Marshal.GetLastPInvokeError(), path, $"map {plan.Bytes.Length} bytes of");
+            : throw Failures.OfErrno(error, path, $"map {plan.Bytes.Length} bytes of");
     }
 
     public override void Grow(long lengthBytes, bool isSparse) { }
@@ -35,7 +33,7 @@ internal sealed class AnonymousFile(string path, long lengthBytes) : StoredFile
 
     public override bool Keep() => true;
 
-    public override void Cut(long lengthBytes) { }
+    protected override void SetLength(long lengthBytes) { }
 
     public override void Dispose() { }
 }
