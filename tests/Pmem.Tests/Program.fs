@@ -96,6 +96,12 @@ let private closing (summary: TestRunSummary) =
     for test, result in summary.ignored do
         printfn "skipped: %s: %s" (String.concat "/" test.name) (result.result.ToString())
 
+    for test, result in
+        summary.results
+        |> List.sortByDescending (fun (_, result) -> result.duration)
+        |> List.truncate 12 do
+        printfn "took %.0f s: %s" result.duration.TotalSeconds (String.concat "/" test.name)
+
     printfn "the new cases of properties: PMEM_TESTS_SEED=%d repeats them" Harness.freshSeed
     printfn "%d passed, %d failed, %d skipped" summary.passed.Length failed summary.ignored.Length
 

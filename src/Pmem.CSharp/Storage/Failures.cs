@@ -77,7 +77,7 @@ internal static class Failures
         + "What was stored there since the last successful persist may be lost. Storage may have failed or be full: "
         + "keep the data, and do not count on a second try (the operating system may report an error only once).",
         path, number)
-    { NotDurable = [new ByteRange(offset, length)] };
+    { NotDurable = [new ByteRange(offset, length).AlignOut(Environment.SystemPageSize)] };
 
     /// <summary>The kernel could not copy to or from memory that is mapped.</summary>
     public static PmemException OfBroken(int number, string path, long offset, long length, string doing)

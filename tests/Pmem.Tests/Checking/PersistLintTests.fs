@@ -269,6 +269,30 @@ let tests =
             trace "and nothing is left of that word" eadr [ StoreNonTemporal(0L, bytes 8); Store(0L, bytes 8) ] []
 
             trace
+                "a CLFLUSH after a CLWB of the same line"
+                x86
+                [
+                    Store(0L, bytes 8)
+                    Execute(WriteBack(Clwb, line))
+                    Execute(WriteBack(Clflush, line))
+                ]
+                [
+                    "A.cs:1 flush 0+64 flushes again what was flushed already and not stored to since: leave one of the two out."
+                ]
+
+            trace
+                "a CLWB after a CLFLUSH, which waited for no drain"
+                x86
+                [
+                    Store(0L, bytes 8)
+                    Execute(WriteBack(Clflush, line))
+                    Execute(WriteBack(Clwb, line))
+                ]
+                [
+                    "A.cs:1 flush 0+64 flushes nothing: no line of it has a store that still needs a flush. Check the range, or leave it out."
+                ]
+
+            trace
                 "CLFLUSH is no fence"
                 eadr
                 [ StoreNonTemporal(0L, bytes 2); Execute(WriteBack(Clflush, line)) ]

@@ -272,6 +272,7 @@ let private table: Map<string, string -> unit> =
             "persist-across-holes", persistAcrossHoles
             "clear-bad-blocks", clearBadBlocks
             "poison", poison
+            "libpmem2-calls", LibPmem2Calls.run
         ]
 
 let run name path =

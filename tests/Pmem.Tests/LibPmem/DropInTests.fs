@@ -130,8 +130,53 @@ let private flushedRegion () =
         LibPmem.ExecuteOn null
         RangeTracker.Remove(memory.Address, 8192n) |> ignore
 
+/// Three pages, of which a mapping has the middle one: three syncs, and the outer two fail.
+let private firstOfSeveralErrors () =
+    use memory = new GuardedMemory(3 * 4096)
+    let asked = Collections.Generic.List<nativeint>()
+
+    let pages =
+        { new IPageSync with
+            member _.Sync(start, _) =
+                asked.Add(start - memory.Address)
+
+                match start - memory.Address with
+                | 0n -> 5
+                | 8192n -> 28
+                | _ -> 0
+        }
+
+    let platform = Platform.X64 Clwb
+    let machine = RecordingMachine(platform, BaseAddress = memory.Address)
+    LibPmem.ExecuteOn(LibPmemMachine<RecordedLines>(platform, machine.Lines, pages))
+    let info = (inFlushedRegion memory.Address 4096L platform).Info
+
+    let cached =
+        { info.Facts with Kind = MappingKind.PageCache; PersistenceDomain = "" }
+
+    match MappingInfo.Decide cached with
+    | Ok info -> RangeTracker.Add(MappedFile(memory.Address + 4096n, info, DeviceNumber()))
+    | Error refusal -> failwith (string refusal)
+
+    try
+        let all = NativePtr.toVoidPtr (NativePtr.ofNativeInt<byte> memory.Address)
+
+        let failsWithFirst name call expected =
+            asked.Clear()
+            Expect.equal (call ()) -1 name
+            Expect.equal (Marshal.GetLastPInvokeError()) 5 $"{name}: EIO, which came first"
+            Expect.equal (List.ofSeq asked) expected $"{name}: pages"
+
+        failsWithFirst "msync" (fun () -> LibPmem.Msync(all, 12288un)) [ 0n; 4096n; 8192n ]
+        failsWithFirst "deep drain" (fun () -> LibPmem.DeepDrain(all, 12288un)) [ 0n ]
+    finally
+        LibPmem.ExecuteOn null
+        RangeTracker.Remove(memory.Address, 12288n) |> ignore
+
 let private corners =
     [
+        testCase "of several errors the first is told" firstOfSeveralErrors
+
         testCase
             "in a region whose caches are flushed, copies and flushes write nothing back, elsewhere they do"
             flushedRegion

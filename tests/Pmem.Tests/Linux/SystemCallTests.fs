@@ -106,6 +106,29 @@ let private withoutTemporaries directory =
     Expect.stringContains made.Text "O_NOFOLLOW" "nor through a link"
     Expect.isFalse (calls |> List.exists (fun call -> call.Name = "linkat")) "it has its name"
 
+/// A file system that reserves nothing: zeros are written, and a write that is cut short is gone on with behind what it wrote.
+let private writesOn directory =
+    let path = Path.Combine(directory, "f")
+    let inject how = [ "-e"; $"inject={how}" ]
+
+    let outcome =
+        strace
+            "create"
+            (Path.Combine(directory, "log"))
+            (inject "fallocate:error=EOPNOTSUPP" @ inject "pwrite64:retval=1000:when=1")
+            path
+
+    Expect.equal outcome.ExitCode 0 outcome.Error
+
+    let calls =
+        File.ReadAllLines(Path.Combine(directory, "log"))
+        |> Array.filter _.Contains("pwrite64(")
+
+    let text = String.Join('\n', calls)
+    Expect.hasLength calls 2 text
+    Expect.stringContains calls[0] "(INJECTED)" text
+    Expect.isTrue (Regex.IsMatch(calls[1], @", (\d+), 1000\) += \1$")) text
+
 let private leavesNoMapping directory =
     let path = Path.Combine(directory, "f")
     File.WriteAllBytes(path, Array.zeroCreate 8192)
@@ -132,6 +155,7 @@ let tests =
                     "a new file is durable before its name, and its name before it is used", createsDurably
                     "a cut is made durable", cutsDurably
                     "without O_TMPFILE a name is made exclusively", withoutTemporaries
+                    "a write that is cut short is gone on with", writesOn
                 ] do
                 Harness.needing "strace" isThere name (fun () -> Harness.inDirectory test)
             testCase "a refused mapping is unmapped" (fun () -> Harness.inDirectory leavesNoMapping)

@@ -146,6 +146,20 @@ let tests =
                 Expect.equal (threshold 512 [] PmemCopyOptions.WriteCombining) 0L "write-combining"
                 Expect.equal (threshold 0 [] PmemCopyOptions.NonTemporal) never "no vectors")
 
+            testCase "a copy of as many bytes as the threshold goes past the cache, a shorter one does not" (fun () ->
+                let plan = decide (platformWith 512 []) lineGranularity PmemCopyOptions.None
+                let around from = [ for by in -1L .. 1L -> from + by ]
+
+                Expect.equal
+                    (around CopyPlan.DefaultThresholdBytes |> List.map plan.IsNonTemporal)
+                    [ false; true; true ]
+                    "whole lines"
+
+                Expect.equal
+                    (around CopyPlan.DefaultMixedThresholdBytes |> List.map plan.IsNonTemporalMixed)
+                    [ false; true; true ]
+                    "and others")
+
             testCase "the vector width is the machine's, or less where that is forced" (fun () ->
                 let bits facts forced =
                     (decide (platformWith facts forced) lineGranularity PmemCopyOptions.None).VectorBits

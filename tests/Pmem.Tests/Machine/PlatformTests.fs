@@ -103,6 +103,12 @@ let tests =
                         && not (platform.ElidesFlush domain)
                     | Error _ -> false))
 
+            testCase "a DAX device has no page cache to sync, whatever the environment says"
+            <| fun () ->
+                match mapped DeviceDax "" (decided everything [ "PMEM_IS_PMEM_FORCE", "0" ]) with
+                | Error(NoWayToPersist _) -> ()
+                | other -> failtestf "%O" other
+
             testCase "prefers CLWB, then CLFLUSHOPT, then CLFLUSH"
             <| fun () ->
                 Expect.equal (decided everything []).WriteBack Clwb "all"
@@ -178,7 +184,9 @@ let tests =
 
                     Expect.equal (refused name "-1") (name <> "PMEM_MOVNT_THRESHOLD") $"{name}=-1"
 
-                Expect.isTrue (refused "PMEM_NO_CLWB" "2") "2"
+                for value in [ "2"; "01"; "00"; "+1"; " 1"; "1 "; "yes" ] do
+                    Expect.isTrue (refused "PMEM_NO_CLWB" value) value
+
                 Expect.isTrue (refused "PMEM_MMAP_HINT" "0x10000000001") "not a page"
                 Expect.isTrue (refused "PMEM_VECTOR_BITS" "64") "no such vector"
 

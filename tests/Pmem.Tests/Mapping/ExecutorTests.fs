@@ -169,7 +169,8 @@ let tests =
 
             Harness.onLinux "tells the region to flush where deep_flush is 1"
             <| fun () ->
-                deepPersist (Some "1\n") (fun issued file ->
+                // Anything but 0 asks for it; a 2 shows whether the 1 is written.
+                deepPersist (Some "2\n") (fun issued file ->
                     Expect.equal issued written "no msync"
                     Expect.equal (File.ReadAllText(file).Trim()) "1" "written")
 
@@ -240,6 +241,26 @@ let tests =
                     says (fun () -> map.DeepPersist(10L, 20L))
                     says (fun () -> map.DeepFlush(10L, 20L))
                     says (fun () -> map.DeepDrain(10L, 20L)))
+
+            testCase "a failed msync of persistent memory says which pages may be lost"
+            <| fun () ->
+                Harness.inDirectory (fun directory ->
+                    let path = Path.Combine(directory, "f")
+                    let struct (map, machine) = Doubles.Map(path, 16384L, Platform.x64 Clwb, FileDax)
+                    use map = map
+                    machine.SyncError <- 5
+                    let page = int64 Environment.SystemPageSize
+
+                    let lost (action: unit -> unit) =
+                        try
+                            action ()
+                            []
+                        with :? PmemException as e ->
+                            List.ofSeq e.NotDurable
+
+                    let both = [ ByteRange(0L, 2L * page) ]
+                    Expect.equal (lost (fun () -> map.Msync(page - 1L, 2L))) both "msync"
+                    Expect.equal (lost (fun () -> map.DeepDrain(page - 1L, 2L))) both "deep drain")
 
             Harness.onLinux "surfaces a real failure of msync"
             <| fun () ->

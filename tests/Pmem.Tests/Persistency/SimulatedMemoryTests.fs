@@ -57,6 +57,25 @@ let tests =
                     [ "store 0+8 = 1"; "acknowledge 1" ]
                     "as PmemMapping.Flush")
 
+            testCase
+                "a compare-exchange fences, except under the model of weaker machines and where nothing does"
+                (fun () ->
+                    let exchange (memory: RecordedMemory) =
+                        memory.StoreInt64(0L, 1L)
+                        Expect.equal (memory.CompareExchange(64L, 2L, 0L)) 0L "what was there"
+
+                    for model, fences in
+                        [
+                            PersistencyModel.X86, [ "fence" ]
+                            PersistencyModel.Eadr, [ "fence" ]
+                            PersistencyModel.Relaxed, []
+                            PersistencyModel.PageCache, []
+                        ] do
+                        Expect.equal
+                            (record model exchange)
+                            ([ "store 0+8 = 1" ] @ fences @ [ "store 64+8 = 2" ])
+                            (string model))
+
             testCase "reads see what was stored" (fun () ->
                 let memory = RecordedMemory(Array.zeroCreate 64, PersistencyModel.X86)
                 memory.StoreInt64(8L, 0x0102030405060708L)

@@ -111,6 +111,12 @@ let private ofTraces =
 
                 Expect.equal (words "page " pages) [ "page 8192" ] "columns of pages")
 
+            testCase "a store over the end of a line stands in both" (fun () ->
+                let svg = drawn (fun memory -> memory.Store(60L, ReadOnlySpan [| 1uy .. 8uy |]))
+                Expect.equal (words "line " svg) [ "line 0"; "line 64" ] "columns"
+                Expect.hasLength (words "+60: " svg) 1 "its beginning"
+                Expect.hasLength (words "+0: " svg) 1 "its end")
+
             testCase "a long trace is folded" (fun () ->
                 let svg =
                     drawn (fun memory ->
@@ -165,7 +171,12 @@ let private ofReports =
 
             testCase "a store that was lost is called so" (fun () ->
                 let svg = Readme.Snippets.Crash().ToSvg()
-                Expect.contains (texts svg) "LOST" "the record"
+
+                let height words =
+                    named "text" svg |> List.find (fun text -> text.Value = words) |> attribute "y"
+
+                Expect.equal (height "LOST") (height "store 64+8 = 42") "the record"
+                Expect.equal (height "durable") (height "store 0+8 = 1") "the count"
                 Expect.equal (shapes "p-gone" svg) 2 "struck out, and the legend")
 
             testCase "a report without a counterexample has its verdict" (fun () ->

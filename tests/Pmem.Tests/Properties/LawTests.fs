@@ -101,6 +101,13 @@ let private others =
                     |]))
                 "every line that was given is flushed"
 
+            fails
+                "a builder that flushes a line too many"
+                (PlanLaws.Builds(fun ranges ->
+                    let last = ranges |> Seq.fold (fun last range -> max last range.End) 0L
+                    (FlushPlan.ofRanges (ByteRange.create last 65L :: List.ofArray ranges)).Steps))
+                "every line that was given is flushed, and no other"
+
             fails "a builder without a drain" (PlanLaws.Builds(fun _ -> [||])) "the steps end in their only drain"
             fails "a union of one side" (PlanLaws.Union(fun a _ -> a)) "union is commutative"
 
@@ -113,6 +120,12 @@ let private others =
                 "an executor that saves the fence"
                 (LoweringLaws.Executes(fun platform granularity plan -> Lowering.ofFlushes platform granularity plan))
                 "expected"
+
+            fails
+                "a lowering that fences first"
+                (LoweringLaws.Covers(fun platform granularity plan ->
+                    Fence :: List.filter ((<>) Fence) (Lowering.ofPlan platform granularity plan)))
+                "the fence comes last"
 
             fails "a lowering that saves the fence" (LoweringLaws.Covers(fun _ _ _ -> [])) "the fence comes last"
 

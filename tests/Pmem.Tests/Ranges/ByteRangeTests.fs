@@ -46,6 +46,25 @@ let tests =
                     && left.Overlaps right = not (Set.isEmpty (Set.intersect l r))
                     && bytesOf (left.Intersect right) = Set.intersect l r)
 
+            testCase "contains, overlaps and intersect of all small ranges, those that touch among them"
+            <| fun () ->
+                let ranges =
+                    [
+                        for offset in 0L .. 4L do
+                            for length in 0L .. 4L -> ByteRange.create offset length
+                    ]
+
+                for left, right in List.allPairs ranges ranges do
+                    let l, r = bytesOf left, bytesOf right
+                    Expect.equal (left.Contains right) (Set.isSubset r l) $"{left} contains {right}"
+
+                    Expect.equal
+                        (left.Overlaps right)
+                        (not (Set.isEmpty (Set.intersect l r)))
+                        $"{left} overlaps {right}"
+
+                    Expect.equal (bytesOf (left.Intersect right)) (Set.intersect l r) $"{left} intersects {right}"
+
             property "rounds out to the least whole units" (fun (range: ByteRange) ->
                 [ 1L; 8L; 64L; 4096L; 24L ]
                 |> List.forall (fun unitBytes ->
