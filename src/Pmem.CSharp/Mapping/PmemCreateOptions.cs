@@ -20,7 +20,10 @@ public sealed class PmemCreateOptions : PmemMapOptions
     /// </summary>
     public bool Truncate { get; init; }
 
-    /// <summary>The permissions of a new file, less the umask. Only the owner by default. A file that exists keeps its own.</summary>
+    /// <summary>
+    /// The permissions of a new file, less the umask. Only the owner by default. A file that exists keeps its own. Refused on Windows, where a
+    /// new file has what its directory hands down.
+    /// </summary>
     public UnixFileMode UnixFileMode
     {
         get => _mode ?? OwnerOnly;

@@ -107,7 +107,7 @@ internal static class Failures
 
     private static string Advice(int number) => number switch
     {
-        WinError.ERROR_ACCESS_DENIED => "It, or its name, is read-only, somebody is removing it, or this user lacks the permission; choose another place.",
+        WinError.ERROR_ACCESS_DENIED => "The file or its volume is read-only, somebody is removing it, or this user lacks the permission; open with ReadOnly, or choose another place.",
         WinError.ERROR_SHARING_VIOLATION => "Another process has it open and does not share it; try again when it is closed.",
         WinError.ERROR_LOCK_VIOLATION => "Another process has locked a part of it; try again when it is done.",
         WinError.ERROR_USER_MAPPED_FILE => "Somebody has it mapped, and Windows cuts no file that is; try again when it is unmapped.",

@@ -174,9 +174,10 @@ let private volumes =
     [
         onVolume "PMEM_TESTS_READ_ONLY" "a read-only volume" "a volume that is read-only" (fun place ->
             let path = Path.Combine(place, "f")
-            let words = [ path; "ERROR_WRITE_PROTECT"; "ReadOnly" ]
-            refuses<PmemException> words (fun () -> PmemMapping.Open path)
-            refuses<PmemException> words (fun () -> PmemMapping.Create(path, 4096L))
+            // ERROR_WRITE_PROTECT of Windows is ERROR_ACCESS_DENIED of Wine 8.
+            let words = [ path; "ERROR_"; "read-only"; "open with ReadOnly" ]
+            refuses<exn> words (fun () -> PmemMapping.Open path)
+            refuses<exn> words (fun () -> PmemMapping.Create(path, 4096L))
             use map = PmemMapping.Open(path, PmemOpenOptions(ReadOnly = true))
             Expect.equal map.Length 10L "may be read")
 
