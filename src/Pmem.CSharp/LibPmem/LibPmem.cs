@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
 using Pmem.Linux;
 
 namespace Pmem;
@@ -11,6 +12,7 @@ namespace Pmem;
 /// As in C, addresses are the caller's responsibility: nothing is checked, and nothing waits for an unmap. New code
 /// is better served by <see cref="PmemMapping"/>.
 /// </remarks>
+[SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
 public static unsafe partial class LibPmem
 {
     /// <summary>PMEM_MAJOR_VERSION</summary>

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
+using System.Runtime.Versioning;
 using Pmem.Linux;
 
 namespace Pmem;
@@ -12,9 +13,11 @@ public static class PmemPlatform
     /// <summary>The decisions for this machine.</summary>
     /// <exception cref="PmemException">An environment variable of the library has a value that it cannot have.</exception>
     /// <exception cref="PlatformNotSupportedException">The operating system is neither Linux nor Windows, or the processor neither x86-64 nor Arm64.</exception>
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
     public static Platform Current => Found.Value.Platform;
 
     /// <summary>One paragraph that tells a person what a persist does here, and why.</summary>
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
     public static string Describe() => Current.Describe();
 
     /// <summary>The instructions of this machine.</summary>
@@ -38,11 +41,13 @@ public static class PmemPlatform
     /// <summary>The granularity that the environment forces, read each time: libpmem2(7); null where it does not.</summary>
     internal static string? Forced => SysAuxv.IsElevated ? null : Environment.GetEnvironmentVariable(PmemEnvironment.ForceVariable);
 
+    /// <summary>For every way in, before a system is called that is not there.</summary>
+    internal static PlatformNotSupportedException OfOtherSystem() =>
+        new("Pmem maps files on Linux and Windows; the plans and models of Pmem.Core run anywhere.");
+
     private static (PlatformFacts Facts, PlacedStubs? Stubs) Probe()
     {
-        if (!OperatingSystem.IsLinux() && !OperatingSystem.IsWindows())
-            throw new PlatformNotSupportedException("Pmem maps files on Linux and Windows; the plans and models of Pmem.Core run anywhere.");
-
+        if (!OperatingSystem.IsLinux() && !OperatingSystem.IsWindows()) throw OfOtherSystem();
         Architecture architecture = RuntimeInformation.ProcessArchitecture;
         if (architecture is not (Architecture.X64 or Architecture.Arm64))
             throw new PlatformNotSupportedException($"Pmem maps files on x86-64 and Arm64, not on {architecture}.");

@@ -10,8 +10,11 @@ internal static class FileMapper
     /// <summary>How often a name may be taken by somebody else between looking for it and giving it.</summary>
     private const int Attempts = 100;
 
+    private static readonly Storage? Known =
+        OperatingSystem.IsLinux() ? new LinuxStorage() : OperatingSystem.IsWindows() ? new WindowsStorage() : null;
+
     /// <summary>The operating system's part.</summary>
-    public static Storage System { get; } = OperatingSystem.IsWindows() ? new WindowsStorage() : new LinuxStorage();
+    public static Storage System => Known ?? throw PmemPlatform.OfOtherSystem();
 
     public static MappedFile Map(MapRequest request)
     {

@@ -8,20 +8,22 @@ public abstract class PmemMapOptions
     /// <summary>The coarsest granularity that is acceptable; a coarser mapping is refused. Null accepts any.</summary>
     public StoreGranularity? RequiredGranularity { get; init; }
 
-    /// <summary>The first byte of the file to map: a multiple of the page, or of a device's alignment.</summary>
+    /// <summary>The first byte of the file to map: a multiple of the page, or of a device's alignment; on Windows of 64 KiB.</summary>
     public long Offset { get; init; }
 
     /// <summary>How many bytes to map; 0 for all from <see cref="Offset"/> on.</summary>
     public long Length { get; init; }
 
     /// <summary>
-    /// Where the mapping is to be, a multiple of the page; null for anywhere. Refused where something is mapped there.
+    /// Where the mapping is to be, a multiple of the page; null for anywhere. Refused where something is mapped there, and on
+    /// Windows.
     /// </summary>
     public unsafe byte* Address { get; init; }
 
     /// <summary>
     /// How much address space to keep behind the first byte, in bytes, so that <see cref="PmemMapping.Grow"/> can extend the mapping where
-    /// it is. It costs no memory. 0 for a mapping that does not grow.
+    /// it is. It costs no memory. 0 for a mapping that does not grow. Refused on Windows, where no view
+    /// moves: there a mapping that is to be longer is disposed, and made again.
     /// </summary>
     public long ReserveLength { get; init; }
 

@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using Microsoft.Win32.SafeHandles;
 
 namespace Pmem;
@@ -14,6 +15,7 @@ public sealed unsafe partial class PmemMapping
     /// <exception cref="ArgumentOutOfRangeException">Offset and Length do not lie in the file.</exception>
     /// <exception cref="ArgumentException">Options exclude each other, or cannot apply.</exception>
     /// <exception cref="PmemException">It cannot be mapped, or not with the granularity required; the message says why.</exception>
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
     public static PmemMapping Open(string path, PmemOpenOptions? options = null) =>
         Over((options ?? PmemOpenOptions.Default).For(new FileRequest(Checked(path))));
 
@@ -21,6 +23,7 @@ public sealed unsafe partial class PmemMapping
     /// <param name="file">The file, open to read and write (or to read, for ReadOnly).</param>
     /// <param name="options">How; null for the defaults.</param>
     /// <inheritdoc cref="Open(string, PmemOpenOptions)"/>
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
     public static PmemMapping Open(SafeFileHandle file, PmemOpenOptions? options = null) =>
         Over((options ?? PmemOpenOptions.Default).For(Checked(file)));
 
@@ -46,7 +49,13 @@ public sealed unsafe partial class PmemMapping
     /// <para>Many processes may create one name at once: without Exclusive all get the same file. Storage is reserved by
     /// fallocate(2); where the file system has none, zeros are written behind the old end, and holes before it stay holes.
     /// Only if the storage fails after an existing file was cut is the cut not taken back.</para>
+    /// <para>On Windows a file has its name first and its length before it is mapped, and is taken back in the same way, but for the length
+    /// of an empty file that the caller has open. Its storage is reserved by the file system (NTFS: all of it, unless the file is sparse or
+    /// compressed). The name is durable where the file system journals it: NTFS and ReFS, not FAT and exFAT. The file is shared with
+    /// whoever opens it to write as well; a program that does not share it (<see cref="FileShare.None"/>,
+    /// <see cref="File.ReadAllBytes(string)"/>) cannot have it open meanwhile.</para>
     /// </remarks>
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
     public static PmemMapping Create(string path, long length, PmemCreateOptions? options = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
@@ -61,6 +70,7 @@ public sealed unsafe partial class PmemMapping
     /// <param name="length">The exact length of the file, in bytes.</param>
     /// <param name="options">How, without Exclusive and UnixFileMode; null for the defaults.</param>
     /// <inheritdoc cref="Create(string, long, PmemCreateOptions)"/>
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
     public static PmemMapping Create(SafeFileHandle file, long length, PmemCreateOptions? options = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
@@ -74,6 +84,7 @@ public sealed unsafe partial class PmemMapping
     /// <exception cref="DirectoryNotFoundException">There is no such directory.</exception>
     /// <exception cref="ArgumentException">An option cannot apply.</exception>
     /// <exception cref="PmemException">No space, or not with the granularity required; the message says why.</exception>
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
     public static PmemMapping CreateTemporary(string directory, long length, PmemCreateOptions? options = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(length);

@@ -6,8 +6,8 @@ namespace Pmem.Windows;
 //  ---------------------------------------------------------------  ------------------------------------------
 //  FlushFileBuffers writes a file's data and metadata, and has the
 //  device write its cache                                            Microsoft, FlushFileBuffers; File Caching
-//  NTFS and ReFS make a name durable with the file, whose making is in
-//  the log before it; FAT and exFAT promise nothing of names          Microsoft, "How NTFS reserves space", "NTFS overview"
+//  NTFS logs each change of a directory, in order; of names on FAT and
+//  exFAT nothing is promised                                         Microsoft, NTFS overview, "Journaling"
 //  NTFS allocates clusters for the whole length of a file that is
 //  neither sparse nor compressed                                     Microsoft, SetEndOfFile; SetFileValidData, Remarks
 

@@ -72,10 +72,10 @@ module internal MappingChoice =
         | _, Anonymous -> struct (false, "it is memory without a file: nothing is made durable")
         | Setting.On, _ -> struct (true, "PMEM_IS_PMEM_FORCE is 1")
         | Setting.Off, _ -> struct (false, "PMEM_IS_PMEM_FORCE is 0")
-        | Setting.Unset, FileDax -> struct (true, "MAP_SYNC was granted")
+        | Setting.Unset, FileDax -> struct (true, "its file system is DAX and maps it directly")
         | Setting.Unset, DeviceDax -> struct (true, "it is a device-DAX device")
         | Setting.Unset, Adopted -> struct (false, "somebody else mapped it")
-        | Setting.Unset, PageCache -> struct (false, "MAP_SYNC was refused: the file system is not DAX")
+        | Setting.Unset, PageCache -> struct (false, "its file system is not DAX, or refused MAP_SYNC")
 
 /// <summary>What is known of a mapping, as an immutable value: what it maps, and how a store to it is made durable.</summary>
 /// <remarks>It has no address and no bytes; the executor's <c>PmemMapping</c> has those.</remarks>

@@ -182,5 +182,38 @@ let private direct =
         Expect.equal (kindOf false 0xFFu true) PageCache "another volume"
         Expect.equal (kindOf true FileApi.DaxVolume true) PrivateCopy "a private copy"
 
+/// A consumer's analyzer (CA1416) reads these.
+let private ways =
+    testCase "each way in says on which systems it runs"
+    <| fun () ->
+        let systemsOf (isIn: Reflection.MemberInfo) =
+            isIn.GetCustomAttributes(typeof<Runtime.Versioning.SupportedOSPlatformAttribute>, false)
+            |> Seq.cast<Runtime.Versioning.SupportedOSPlatformAttribute>
+            |> Seq.map _.PlatformName
+            |> Seq.sort
+            |> List.ofSeq
+
+        let everyWay: Reflection.MemberInfo list =
+            [
+                for kind in
+                    [
+                        typeof<PmemMapping>
+                        typeof<PmemSource>
+                        typeof<AddressReservation>
+                        typeof<TracedMemory>
+                    ] do
+                    for way in kind.GetMethods(Reflection.BindingFlags.Public ||| Reflection.BindingFlags.Static) do
+                        if way.ReturnType = kind && not way.IsSpecialName then
+                            way
+
+                for name in [ "LibPmem"; "LibPmem2"; "MappedCrashCheck" ] do
+                    nonNull (typeof<PmemMapping>.Assembly.GetType $"Pmem.{name}")
+            ]
+
+        Expect.isGreaterThan everyWay.Length 12 "ways in"
+
+        for way in everyWay do
+            Expect.equal (systemsOf way) [ "linux"; "windows" ] way.Name
+
 let tests =
-    testList "Windows" [ names; apart; poisoned; both; pieces; again; direct ]
+    testList "Windows" [ names; apart; poisoned; both; pieces; again; direct; ways ]

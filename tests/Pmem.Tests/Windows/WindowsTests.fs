@@ -161,6 +161,33 @@ let private opening =
                 Expect.equal map.Length 5000L "found again")
     ]
 
+/// A directory that tests/windows/run made, and the part that is missing where it did not.
+let private onVolume variable what name test =
+    let place =
+        Environment.GetEnvironmentVariable variable
+        |> Option.ofObj
+        |> Option.defaultValue ""
+
+    Harness.needing $"{what} ({variable})" (fun () -> place <> "") name (fun () -> test place)
+
+let private volumes =
+    [
+        onVolume "PMEM_TESTS_READ_ONLY" "a read-only volume" "a volume that is read-only" (fun place ->
+            let path = Path.Combine(place, "f")
+            let words = [ path; "ERROR_WRITE_PROTECT"; "ReadOnly" ]
+            refuses<PmemException> words (fun () -> PmemMapping.Open path)
+            refuses<PmemException> words (fun () -> PmemMapping.Create(path, 4096L))
+            use map = PmemMapping.Open(path, PmemOpenOptions(ReadOnly = true))
+            Expect.equal map.Length 10L "may be read")
+
+        onVolume "PMEM_TESTS_FULL" "a full volume" "a volume that is full" (fun place ->
+            let path = Path.Combine(place, "new")
+            let words = [ "ERROR_DISK_FULL"; "Free some space" ]
+            refuses<PmemException> (path :: words) (fun () -> PmemMapping.Create(path, 4096L))
+            refuses<PmemException> (place :: words) (fun () -> PmemMapping.CreateTemporary(place, 4096L))
+            Expect.equal (Directory.GetFileSystemEntries place).Length 1 "nothing is left behind")
+    ]
+
 let private making =
     [
         testCase "a temporary file goes with its mapping"
@@ -341,6 +368,6 @@ let private memory =
 
 let tests =
     if OperatingSystem.IsWindows() then
-        [ testList "files on Windows" (opening @ making @ memory) ]
+        [ testList "files on Windows" (opening @ volumes @ making @ memory) ]
     else
         []
