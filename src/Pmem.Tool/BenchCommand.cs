@@ -46,7 +46,7 @@ internal static class BenchCommand
         IReadOnlyList<Timing> timings = Measured(screen, bench, rounds, cancellation);
         string caution = Caution(bench.Info, new Machine().MountOf(directory));
         if (svg is not null) OutputFile.Write(svg, BenchPlot.Of(timings, directory));
-        screen.Answer(new { directory, mapping = bench.Info.ToString(), caution, rounds, timings }, () =>
+        screen.Answer(new BenchAnswer(directory, bench.Info.ToString(), caution, rounds, timings), () =>
         {
             screen.Line(bench.Info.ToString());
             var table = new Table { Border = TableBorder.Simple };

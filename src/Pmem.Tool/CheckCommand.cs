@@ -55,17 +55,10 @@ internal static class CheckCommand
         cancellation.ThrowIfCancellationRequested();
         if (parsed.GetValue(Svg) is string path) OutputFile.Write(path, report.ToSvg());
         screen.Answer(
-            new
-            {
-                verdict = report.Verdict.ToString(),
-                model = model.ToString(),
-                crashPoints = report.CrashPoints,
-                recoveryRuns = report.RecoveryRuns,
-                programRuns = checker.Runs,
-                lost = StoresOf(report, counterexample => counterexample.Lost),
-                durable = StoresOf(report, counterexample => counterexample.Durable),
-                report = report.ToString(),
-            },
+            new CheckAnswer(
+                report.Verdict.ToString(), model.ToString(), report.CrashPoints, report.RecoveryRuns, checker.Runs,
+                StoresOf(report, counterexample => counterexample.Lost), StoresOf(report, counterexample => counterexample.Durable),
+                report.ToString()),
             () =>
             {
                 screen.Line(report.ToString());
@@ -99,7 +92,7 @@ internal static class CheckCommand
     {
         int states = Waiting.For(screen, "counting", () => StatesOf(trace, model, image));
         screen.Answer(
-            new { model = model.ToString(), events = trace.Events.Count, states },
+            new StatesAnswer(model.ToString(), trace.Events.Count, states),
             () => screen.Line($"{states} distinct states after a power failure, under {model}, at any point of {trace.Events.Count} events."));
         return ExitCodes.Fine;
     }

@@ -86,7 +86,7 @@ internal static class Commands
 
     private static void Complain(string message, bool isJson, TextWriter output, TextWriter error)
     {
-        if (isJson) new Screen(output, error, true).Answer(new { error = message }, () => { });
+        if (isJson) new Screen(output, error, true).Answer(new ErrorAnswer(message), () => { });
         else error.WriteLine($"pmem: {message}");
     }
 }

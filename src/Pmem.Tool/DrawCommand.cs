@@ -39,7 +39,7 @@ internal static class DrawCommand
             return ExitCodes.Fine;
         }
         OutputFile.Write(path, picture);
-        screen.Answer(new { picture = path, events = trace.Events.Count }, () => screen.Line(path));
+        screen.Answer(new DrawAnswer(path, trace.Events.Count), () => screen.Line(path));
         return ExitCodes.Fine;
     }
 }

@@ -33,33 +33,21 @@ internal static class InfoCommand
     internal static int OfMachine(Screen screen, Machine machine)
     {
         Platform platform = PmemPlatform.Current;
-        var found = new
-        {
-            describes = PmemPlatform.Describe(),
-            architecture = platform.Facts.Architecture.ToString(),
-            writeBack = platform.WriteBack.ToString(),
-            fence = platform.Fence.ToString(),
-            hasAutoFlush = platform.HasAutoFlush,
-            lineSizeBytes = platform.LineSizeBytes,
-            pageSizeBytes = platform.PageSizeBytes,
-            vectorBits = platform.Facts.VectorBits,
-            environment = platform.Facts.Environment,
-            regions = machine.Regions(),
-            namespaces = machine.Namespaces(),
-            daxDevices = machine.DaxDevices(),
-            mounts = machine.PmemMounts(),
-        };
+        var found = new MachineAnswer(
+            PmemPlatform.Describe(), platform.Facts.Architecture.ToString(), platform.WriteBack.ToString(), platform.Fence.ToString(),
+            platform.HasAutoFlush, platform.LineSizeBytes, platform.PageSizeBytes, platform.Facts.VectorBits,
+            platform.Facts.Environment, machine.Regions(), machine.Namespaces(), machine.DaxDevices(), machine.PmemMounts());
         screen.Answer(found, () =>
         {
-            screen.Line(found.describes);
+            screen.Line(found.Describes);
             Show(screen, "Regions", ["name", "persistence domain", "deep_flush", "bytes"],
-                found.regions.Select(region => new[] { region.Name, region.PersistenceDomain, region.DeepFlush, $"{region.SizeBytes}" }));
+                found.Regions.Select(region => new[] { region.Name, region.PersistenceDomain, region.DeepFlush, $"{region.SizeBytes}" }));
             Show(screen, "Namespaces", ["name", "mode", "bytes"],
-                found.namespaces.Select(space => new[] { space.Name, space.Mode, $"{space.SizeBytes}" }));
+                found.Namespaces.Select(space => new[] { space.Name, space.Mode, $"{space.SizeBytes}" }));
             Show(screen, "DAX devices", ["device", "bytes", "alignment"],
-                found.daxDevices.Select(device => new[] { device.Path, $"{device.SizeBytes}", $"{device.AlignmentBytes}" }));
+                found.DaxDevices.Select(device => new[] { device.Path, $"{device.SizeBytes}", $"{device.AlignmentBytes}" }));
             Show(screen, "Mounts on persistent memory", ["directory", "file system", "device", "DAX"],
-                found.mounts.Select(mount => new[] { mount.Point, mount.FileSystem, mount.Source, mount.IsDax ? "yes" : "no" }));
+                found.Mounts.Select(mount => new[] { mount.Point, mount.FileSystem, mount.Source, mount.IsDax ? "yes" : "no" }));
         });
         return ExitCodes.Fine;
     }
@@ -74,17 +62,8 @@ internal static class InfoCommand
         Mount? mount = machine.MountOf(path);
         IReadOnlyList<string> advice = Advice.For(info, mount, machine);
         screen.Answer(
-            new
-            {
-                path,
-                kind = info.Facts.Kind.ToString(),
-                isPmem = info.IsPmem,
-                granularity = info.Granularity.ToString(),
-                why = info.Why,
-                persist = info.ToString(),
-                mount,
-                advice,
-            },
+            new PathAnswer(
+                path, info.Facts.Kind.ToString(), info.IsPmem, info.Granularity.ToString(), info.Why, info.ToString(), mount, advice),
             () =>
             {
                 screen.Line($"A mapping of {path}: {info.Facts.Kind}, {info.Granularity} granularity, {(info.IsPmem ? "persistent memory" : "not persistent memory")}.");
@@ -98,7 +77,7 @@ internal static class InfoCommand
     private static int OfBlockDevice(Screen screen, string path)
     {
         IReadOnlyList<string> advice = Advice.ForBlockDevice(path);
-        screen.Answer(new { path, kind = "block device", isPmem = false, advice }, () =>
+        screen.Answer(new BlockDeviceAnswer(path, "block device", IsPmem: false, advice), () =>
         {
             foreach (string line in advice) screen.Line(line);
         });

@@ -25,16 +25,16 @@ internal static class LintCommand
     private static int Run(Screen screen, PersistTrace trace, PersistencyModel model)
     {
         // A loop makes the same mistake many times.
-        var found = PersistLint.Check(model, trace.Events)
+        Mistake[] found = PersistLint.Check(model, trace.Events)
             .GroupBy(diagnostic => diagnostic.ToString())
-            .Select(group => new { text = group.Key, times = group.Count() })
+            .Select(group => new Mistake(group.Key, group.Count()))
             .ToArray();
         screen.Answer(
-            new { model = model.ToString(), events = trace.Events.Count, diagnostics = found },
+            new LintAnswer(model.ToString(), trace.Events.Count, found),
             () =>
             {
-                foreach (var diagnostic in found)
-                    screen.Line(diagnostic.times == 1 ? diagnostic.text : $"{diagnostic.text} ({diagnostic.times} times)");
+                foreach (Mistake mistake in found)
+                    screen.Line(mistake.Times == 1 ? mistake.Text : $"{mistake.Text} ({mistake.Times} times)");
                 if (found.Length == 0) screen.Line($"Nothing to complain about in {trace.Events.Count} events.");
             });
         return found.Length == 0 ? ExitCodes.Fine : ExitCodes.Found;

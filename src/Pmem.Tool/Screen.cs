@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Spectre.Console;
 
 namespace Pmem.Tool;
@@ -6,12 +5,6 @@ namespace Pmem.Tool;
 /// <summary>What the commands write to: words for a person, or JSON for a program.</summary>
 internal sealed class Screen
 {
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
-    {
-        WriteIndented = true,
-        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
-
     private readonly TextWriter _output;
 
     public Screen(TextWriter output, TextWriter error, bool isJson)
@@ -32,10 +25,10 @@ internal sealed class Screen
 
     public void Line(string text) => _output.WriteLine(text);
 
-    /// <summary>The answer: JSON of a value, or what a person is shown instead.</summary>
+    /// <summary>The answer: JSON of a value that <see cref="AnswerJson"/> knows, or what a person is shown instead.</summary>
     public void Answer(object value, Action words)
     {
-        if (IsJson) _output.WriteLine(JsonSerializer.Serialize(value, Json));
+        if (IsJson) _output.WriteLine(AnswerJson.Of(value));
         else words();
     }
 

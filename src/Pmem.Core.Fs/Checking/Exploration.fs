@@ -150,7 +150,8 @@ module internal Exploration =
 
     /// Random fates for ever, from a seed.
     let sample (seed: int64) : Step seq =
-        Seq.initInfinite (fun row -> Try(ChoicePath.Random (SplitMix.of2 (uint64 seed) (uint64 row)) false))
+        0UL
+        |> Seq.unfold (fun row -> Some(Try(ChoicePath.Random (SplitMix.of2 (uint64 seed) row) false), row + 1UL))
 
 /// <summary>Which combinations of the fates of parts were seen, in random runs.</summary>
 /// <remarks>A covering array, checked and not assumed (Colbourn: Combinatorial aspects of covering arrays, 2004): strength
