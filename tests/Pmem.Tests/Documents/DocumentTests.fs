@@ -67,6 +67,34 @@ let private ratioIn document (row: string list) =
         | _, _ :: what :: rival :: size :: _ :: _ :: ratio :: _ when [ what; rival; size ] = row -> Some(float ratio)
         | _ -> None)
 
+/// Each row of README's table of systems is what CI runs, or says that nothing does.
+let private runsWhereItSays () =
+    let rows =
+        Sources.linesOf "README.md"
+        |> Array.skipWhile (fun line -> line <> "## Where it runs")
+        |> Array.takeWhile (fun line -> line <> "## What it costs")
+        |> Array.filter _.StartsWith("| ")
+        |> Array.skip 1
+        |> Array.map (fun line -> [ for cell in line.Trim('|').Split '|' -> cell.Trim() ])
+
+    let ci = String.Join('\n', Sources.linesOf ".ci/run")
+
+    for row in rows do
+        let suites, word =
+            match row with
+            | "Linux" :: "x86-64" :: _ -> [ "suite \"tests\" dotnet run"; "tests/vm/run" ], "on hardware"
+            | "Linux" :: "Arm64" :: _ -> [ "tests/arm64/run" ], "on emulated processors"
+            | "Windows" :: "x86-64" :: _ -> [ "tests/windows/run" ], "emulated (Wine"
+            | "Windows" :: _ -> [], "compiled only"
+            | _ -> [], "not at all"
+
+        Expect.stringStarts (List.last row) word row.Head
+
+        for suite in suites do
+            Expect.stringContains ci suite row.Head
+
+    Expect.hasLength rows 5 "systems and processors"
+
 let private isFSharpModule (candidate: Type) =
     candidate.GetCustomAttributes<CompilationMappingAttribute>()
     |> Seq.exists (fun mapping ->
@@ -229,6 +257,8 @@ let tests =
                         FsCheck.Config.QuickThrowOnFailure.WithMaxTest 5,
                         Structures.FSharp.survives (Path.Combine(directory, "f"))
                     )))
+
+            Sources.needing "CI runs the systems that the README says" runsWhereItSays
 
             Sources.needing "the public API of the properties is pinned" (fun () ->
                 isPinned typeof<PmemArbitraries>.Assembly "Pmem.FsCheck.txt")
