@@ -37,6 +37,7 @@ let private tests () =
         OpenInjectionTests.tests
         ViewTests.tests
         yield! WindowsTests.tests
+        UnixTests.tests
         SampleTests.tests
         StructureTests.tests
         CourseTests.tests

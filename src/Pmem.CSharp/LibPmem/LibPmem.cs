@@ -12,7 +12,7 @@ namespace Pmem;
 /// As in C, addresses are the caller's responsibility: nothing is checked, and nothing waits for an unmap. New code
 /// is better served by <see cref="PmemMapping"/>.
 /// </remarks>
-[SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
+[SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
 public static unsafe partial class LibPmem
 {
     /// <summary>PMEM_MAJOR_VERSION</summary>

@@ -10,7 +10,7 @@ namespace Pmem;
 /// Thin over <see cref="PmemSource"/>, <see cref="AddressReservation"/> and <see cref="PmemMapping"/>, which new code is better served by. As
 /// in C, what the functions of a mapping (<see cref="GetPersistFn"/> …) are given is the caller's responsibility.
 /// </remarks>
-[SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
+[SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
 public static unsafe partial class LibPmem2
 {
     [ThreadStatic] private static string? t_error;

@@ -12,12 +12,12 @@ public static class PmemPlatform
 
     /// <summary>The decisions for this machine.</summary>
     /// <exception cref="PmemException">An environment variable of the library has a value that it cannot have.</exception>
-    /// <exception cref="PlatformNotSupportedException">The operating system is neither Linux nor Windows, or the processor neither x86-64 nor Arm64.</exception>
-    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
+    /// <exception cref="PlatformNotSupportedException">The operating system is none of Linux, Windows and macOS, or the processor neither x86-64 nor Arm64.</exception>
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
     public static Platform Current => Found.Value.Platform;
 
     /// <summary>One paragraph that tells a person what a persist does here, and why.</summary>
-    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
     public static string Describe() => Current.Describe();
 
     /// <summary>The instructions of this machine.</summary>
@@ -43,11 +43,12 @@ public static class PmemPlatform
 
     /// <summary>For every way in, before a system is called that is not there.</summary>
     internal static PlatformNotSupportedException OfOtherSystem() =>
-        new("Pmem maps files on Linux and Windows; the plans and models of Pmem.Core run anywhere.");
+        new("Pmem maps files on Linux, Windows and macOS; the plans and models of Pmem.Core run anywhere.");
 
     private static (PlatformFacts Facts, PlacedStubs? Stubs) Probe()
     {
-        if (!OperatingSystem.IsLinux() && !OperatingSystem.IsWindows()) throw OfOtherSystem();
+        bool hasDax = OperatingSystem.IsLinux() || OperatingSystem.IsWindows();
+        if (!hasDax && !BsdErrno.IsOwn) throw OfOtherSystem();
         Architecture architecture = RuntimeInformation.ProcessArchitecture;
         if (architecture is not (Architecture.X64 or Architecture.Arm64))
             throw new PlatformNotSupportedException($"Pmem maps files on x86-64 and Arm64, not on {architecture}.");
@@ -62,7 +63,8 @@ public static class PmemPlatform
         bool isArm64 = architecture == Architecture.Arm64;
         int lineSizeBytes = X86Base.IsSupported ? ((featuresB >> 8) & 0xFF) * 8
             : (isArm64 ? PlacedStubs.TryReadArm64LineSize() : null) ?? (int)CacheLine.SizeBytes;
-        PlacedStubs? stubs = PlacedStubs.TryPlace(architecture, lineSizeBytes);
+        // Where no file is persistent memory, nothing is written back by lines.
+        PlacedStubs? stubs = hasDax ? PlacedStubs.TryPlace(architecture, lineSizeBytes) : null;
 
         var facts = new PlatformFacts(
             architecture: architecture,

@@ -32,7 +32,7 @@ public sealed unsafe partial class AddressReservation : IDisposable
     /// <exception cref="ArgumentOutOfRangeException">The length or the address is no multiple of the page.</exception>
     /// <exception cref="PmemException">Something is mapped there, there is not that much address space, or this is Windows, where no
     /// mapping can move in.</exception>
-    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
     public static AddressReservation Create(long length, byte* address = null)
     {
         CheckWhole(length, nameof(length));

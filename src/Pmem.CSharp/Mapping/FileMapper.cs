@@ -1,5 +1,6 @@
 using Microsoft.FSharp.Core;
 using Pmem.Linux;
+using Pmem.Unix;
 using Pmem.Windows;
 
 namespace Pmem;
@@ -11,7 +12,11 @@ internal static class FileMapper
     private const int Attempts = 100;
 
     private static readonly Storage? Known =
-        OperatingSystem.IsLinux() ? new LinuxStorage() : OperatingSystem.IsWindows() ? new WindowsStorage() : null;
+        OperatingSystem.IsLinux() ? new LinuxStorage()
+        : OperatingSystem.IsWindows() ? new WindowsStorage()
+        : OperatingSystem.IsMacOS() ? new UnixStorage(UnixNumbers.MacOS)
+        : OperatingSystem.IsFreeBSD() ? new UnixStorage(UnixNumbers.FreeBsd)
+        : null;
 
     /// <summary>The operating system's part.</summary>
     public static Storage System => Known ?? throw PmemPlatform.OfOtherSystem();

@@ -17,7 +17,7 @@ public sealed unsafe partial class PmemMapping
     /// <exception cref="ArgumentException">The pointer is not at the beginning of a page.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The length is not positive.</exception>
     /// <exception cref="PmemException">A page of it is not mapped, or may not be accessed (PROT_NONE), or it lies in another mapping of this library.</exception>
-    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
     public static PmemMapping Adopt(byte* pointer, long length, StoreGranularity granularity, object? owner = null)
     {
         ArgumentNullException.ThrowIfNull(pointer);

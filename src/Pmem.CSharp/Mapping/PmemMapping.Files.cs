@@ -15,7 +15,7 @@ public sealed unsafe partial class PmemMapping
     /// <exception cref="ArgumentOutOfRangeException">Offset and Length do not lie in the file.</exception>
     /// <exception cref="ArgumentException">Options exclude each other, or cannot apply.</exception>
     /// <exception cref="PmemException">It cannot be mapped, or not with the granularity required; the message says why.</exception>
-    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
     public static PmemMapping Open(string path, PmemOpenOptions? options = null) =>
         Over((options ?? PmemOpenOptions.Default).For(new FileRequest(Checked(path))));
 
@@ -23,7 +23,7 @@ public sealed unsafe partial class PmemMapping
     /// <param name="file">The file, open to read and write (or to read, for ReadOnly).</param>
     /// <param name="options">How; null for the defaults.</param>
     /// <inheritdoc cref="Open(string, PmemOpenOptions)"/>
-    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
     public static PmemMapping Open(SafeFileHandle file, PmemOpenOptions? options = null) =>
         Over((options ?? PmemOpenOptions.Default).For(Checked(file)));
 
@@ -55,7 +55,7 @@ public sealed unsafe partial class PmemMapping
     /// whoever opens it to write as well; a program that does not share it (<see cref="FileShare.None"/>,
     /// <see cref="File.ReadAllBytes(string)"/>) cannot have it open meanwhile.</para>
     /// </remarks>
-    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
     public static PmemMapping Create(string path, long length, PmemCreateOptions? options = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
@@ -70,7 +70,7 @@ public sealed unsafe partial class PmemMapping
     /// <param name="length">The exact length of the file, in bytes.</param>
     /// <param name="options">How, without Exclusive and UnixFileMode; null for the defaults.</param>
     /// <inheritdoc cref="Create(string, long, PmemCreateOptions)"/>
-    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
     public static PmemMapping Create(SafeFileHandle file, long length, PmemCreateOptions? options = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
@@ -84,7 +84,7 @@ public sealed unsafe partial class PmemMapping
     /// <exception cref="DirectoryNotFoundException">There is no such directory.</exception>
     /// <exception cref="ArgumentException">An option cannot apply.</exception>
     /// <exception cref="PmemException">No space, or not with the granularity required; the message says why.</exception>
-    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
     public static PmemMapping CreateTemporary(string directory, long length, PmemCreateOptions? options = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(length);

@@ -28,18 +28,18 @@ public sealed partial class PmemSource : IDisposable
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be accessed.</exception>
     /// <exception cref="PmemException">It is no regular file and no device-DAX device.</exception>
-    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
     public static PmemSource Open(string path, bool readOnly = false) => Open(path, readOnly, Sysfs.Machine);
 
     /// <summary>A file or a device that the caller has open, and keeps open as long as the source is used.</summary>
     /// <param name="file">The file, open to read, or to read and write.</param>
     /// <exception cref="PmemException">It is open to write only, or is no regular file and no device-DAX device.</exception>
-    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
     public static PmemSource Open(SafeFileHandle file) => Open(file, Sysfs.Machine);
 
     /// <summary>Memory without a file, which reads as zero: nothing in it is ever durable. As pmem2_source_from_anon(3).</summary>
     /// <param name="length">How much, in bytes.</param>
-    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
     public static PmemSource Anonymous(long length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);

@@ -18,7 +18,7 @@ namespace Pmem;
 /// <para>Not promised: that a locked instruction counts as a fence (a report may be too strict there); that a recovery which loops
 /// without a flush, a drain or a promise ever ends; that stores from other threads are seen as such.</para>
 /// </remarks>
-[SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
+[SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
 public static class MappedCrashCheck
 {
     /// <summary>Checks a workload and its recovery.</summary>

@@ -26,7 +26,7 @@ public sealed class TracedMemory : IPersistentMemory, IDisposable
     /// <param name="path">The file, which must not exist.</param>
     /// <param name="lengthBytes">Its length, in bytes.</param>
     /// <exception cref="PmemException">The system refuses.</exception>
-    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
     public static TracedMemory Create(string path, long lengthBytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(lengthBytes);
@@ -36,7 +36,7 @@ public sealed class TracedMemory : IPersistentMemory, IDisposable
     /// <summary>Maps a file that exists, whole.</summary>
     /// <param name="path">The file.</param>
     /// <exception cref="PmemException">The system refuses.</exception>
-    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows")]
+    [SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
     public static TracedMemory Open(string path) =>
         Over(FileMapper.Map(PmemOpenOptions.Default.For(new FileRequest(PmemMapping.Checked(path)))));
 

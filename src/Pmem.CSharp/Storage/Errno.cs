@@ -74,6 +74,7 @@ internal static class Errno
         116 => "ESTALE",
         133 => "EHWPOISON",
         EDQUOT => nameof(EDQUOT),
+        > BsdErrno.Foreign => $"errno {BsdErrno.FromLinux(number)} of this system",
         _ => $"errno {number}",
     };
 
@@ -81,7 +82,7 @@ internal static class Errno
     public static string Describe(int number)
     {
         bool isOwn = number < 0 == OperatingSystem.IsWindows();
-        int code = number < 0 && isOwn ? WinError.CodeOf(number) : Of(number);
+        int code = number < 0 && isOwn ? WinError.CodeOf(number) : BsdErrno.IsOwn ? BsdErrno.FromLinux(Of(number)) : Of(number);
         return OperatingSystem.IsWindows() && !isOwn ? Name(number) : $"{Name(number)} ({Marshal.GetPInvokeErrorMessage(code)})";
     }
 
@@ -93,6 +94,7 @@ internal static class Errno
     {
         ENOENT => WinError.ERROR_FILE_NOT_FOUND,
         EIO => WinError.ERROR_IO_DEVICE,
+        EBADF => WinError.ERROR_INVALID_HANDLE,
         EACCES => WinError.ERROR_ACCESS_DENIED,
         EFAULT => WinError.ERROR_NOACCESS,
         EEXIST => WinError.ERROR_FILE_EXISTS,

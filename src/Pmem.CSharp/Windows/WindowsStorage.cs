@@ -158,7 +158,7 @@ internal sealed class WindowsStorage : Storage
 
         public int FlushFile(SafeFileHandle file) => FileApi.Sync(file);
 
-        public int Unsynced(nint address, out nint next) => VirtualMemory.Unsynced(address, out next);
+        public int Unsynced(nint start, nint end, out nint next) => VirtualMemory.Unsynced(start, out next);
 
         public void Pause(int milliseconds) => VirtualMemory.Pause(milliseconds);
     }

@@ -1,6 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 
-namespace Pmem.Windows;
+namespace Pmem;
 
 //  fact                                                             source
 //  ---------------------------------------------------------------  ------------------------------------------
@@ -10,8 +10,10 @@ namespace Pmem.Windows;
 //  FlushFileBuffers needs a handle that may write                    Microsoft, FlushFileBuffers, hFile
 //  FlushViewOfFile fails now and then with ERROR_LOCK_VIOLATION, by
 //  NTFS's own log, and then has to be asked again                    .NET, MemoryMappedView.Windows.cs, Flush
+//  on macOS msync leaves pages in the drive's buffer: F_FULLFSYNC
+//  has to follow                                                     Apple, fsync(2), fcntl(2)
 
-/// <summary>The views of files, by their addresses, each with the file that its pages are made durable by.</summary>
+/// <summary>The mappings (views) of files, by their addresses, each with the file that its pages are made durable by.</summary>
 internal sealed class ViewTable(IViewFlush system)
 {
     private const int Tries = 300, TriesWithoutPause = 20, LongestPauseMilliseconds = 100;
@@ -63,8 +65,8 @@ internal sealed class ViewTable(IViewFlush system)
             int error;
             if (view is null)
             {
-                error = system.Unsynced(start, out nint regionEnd);
-                next = Math.Min(next, regionEnd);
+                error = system.Unsynced(start, Math.Min(end, next), out nint unsyncedEnd);
+                next = Math.Min(next, unsyncedEnd);
             }
             else
             {
@@ -84,7 +86,7 @@ internal sealed class ViewTable(IViewFlush system)
         if (error != 0) return error;
         try { return system.FlushFile(view.File); }
         // Another thread unmapped it meanwhile, by its address.
-        catch (ObjectDisposedException) { return WinError.ERROR_INVALID_HANDLE; }
+        catch (ObjectDisposedException) { return Errno.OfThisSystem(Errno.EBADF); }
     }
 
     private int FlushView(nint start, nint lengthBytes)
@@ -101,14 +103,14 @@ internal sealed class ViewTable(IViewFlush system)
 /// <summary>What makes the pages of views durable.</summary>
 internal interface IViewFlush
 {
-    /// <summary>FlushViewOfFile: 0, or the error number.</summary>
+    /// <summary>FlushViewOfFile, or msync: 0, or the error number.</summary>
     int FlushView(nint start, nint lengthBytes);
 
-    /// <summary>FlushFileBuffers: 0, or the error number.</summary>
+    /// <summary>FlushFileBuffers, or F_FULLFSYNC: 0, or the error number.</summary>
     int FlushFile(SafeFileHandle file);
 
     /// <summary>What a sync of memory that is no view comes to, and up to where.</summary>
-    int Unsynced(nint address, out nint next);
+    int Unsynced(nint start, nint end, out nint next);
 
     void Pause(int milliseconds);
 }
