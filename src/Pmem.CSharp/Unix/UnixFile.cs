@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using Pmem.Linux;
 
@@ -156,7 +155,7 @@ internal sealed class UnixFile : StoredFile
     /// <summary>A file that loses its name at once.</summary>
     private static UnixFile Temporary(string directory, NewFile made, Libc system)
     {
-        string name = System.IO.Path.Combine(directory, $".pmem-{RandomNumberGenerator.GetHexString(16)}");
+        string name = System.IO.Path.Combine(directory, $".pmem-{Guid.NewGuid():N}");
         const string doing = "create a temporary file in";
         int error = Make(name, made.Mode, system, out SafeFileHandle handle);
         if (error == 0) error = system.Remove(name);
