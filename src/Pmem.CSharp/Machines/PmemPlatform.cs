@@ -61,8 +61,9 @@ public static class PmemPlatform
         const int arm64Dcpop = 1 << 16;
         const int arm64Dcpodp = 1;
         bool isArm64 = architecture == Architecture.Arm64;
+        // Only Linux says that every process may read the register, and only there lines of Arm64 are written back.
         int lineSizeBytes = X86Base.IsSupported ? ((featuresB >> 8) & 0xFF) * 8
-            : (isArm64 ? PlacedStubs.TryReadArm64LineSize() : null) ?? (int)CacheLine.SizeBytes;
+            : (isArm64 && OperatingSystem.IsLinux() ? PlacedStubs.TryReadArm64LineSize() : null) ?? (int)CacheLine.SizeBytes;
         // Where no file is persistent memory, nothing is written back by lines.
         PlacedStubs? stubs = hasDax ? PlacedStubs.TryPlace(architecture, lineSizeBytes) : null;
 

@@ -30,7 +30,7 @@ public sealed unsafe partial class AddressReservation : IDisposable
     /// <param name="length">How much, in bytes: a multiple of the page.</param>
     /// <param name="address">Where, a multiple of the page; null for anywhere.</param>
     /// <exception cref="ArgumentOutOfRangeException">The length or the address is no multiple of the page.</exception>
-    /// <exception cref="PmemException">Something is mapped there, there is not that much address space, or this is Windows, where no
+    /// <exception cref="PmemException">Something is mapped there, there is not that much address space, or this is not Linux: elsewhere no
     /// mapping can move in.</exception>
     [SupportedOSPlatform("linux"), SupportedOSPlatform("windows"), SupportedOSPlatform("macos")]
     public static AddressReservation Create(long length, byte* address = null)
@@ -193,7 +193,7 @@ public sealed unsafe partial class AddressReservation : IDisposable
     {
         nint start = FileMapper.System.ReserveSpace(address, lengthBytes, alignmentBytes, out int error);
         if (Errno.Of(error) == Errno.EOPNOTSUPP)
-            throw Failures.OfRefusal(Refusal.NewNoAddressSpace("a mapping moves to no other address on Windows; map the whole length at once, anywhere"), path);
+            throw Failures.OfRefusal(Refusal.NewNoAddressSpace("a mapping moves to no other address on this system; map the whole length at once, anywhere"), path);
         if (Errno.Of(error) == Errno.EEXIST)
             throw Failures.OfRefusal(Refusal.NewNoAddressSpace($"something is mapped in the {lengthBytes} bytes at 0x{address:x}"), path);
         return error == 0 ? new ByteRange(start, lengthBytes) : throw Failures.OfErrno(error, path, $"reserve {lengthBytes} bytes of address space{(path.Length == 0 ? "" : " for")}");

@@ -15,14 +15,14 @@ public abstract class PmemMapOptions
     public long Length { get; init; }
 
     /// <summary>
-    /// Where the mapping is to be, a multiple of the page; null for anywhere. Refused where something is mapped there, and on
-    /// Windows.
+    /// Where the mapping is to be, a multiple of the page; null for anywhere. Refused where something is mapped there, and where
+    /// the system is not Linux.
     /// </summary>
     public unsafe byte* Address { get; init; }
 
     /// <summary>
     /// How much address space to keep behind the first byte, in bytes, so that <see cref="PmemMapping.Grow"/> can extend the mapping where
-    /// it is. It costs no memory. 0 for a mapping that does not grow. Refused on Windows, where no view
+    /// it is. It costs no memory. 0 for a mapping that does not grow. Refused where the system is not Linux: elsewhere no view
     /// moves: there a mapping that is to be longer is disposed, and made again.
     /// </summary>
     public long ReserveLength { get; init; }
