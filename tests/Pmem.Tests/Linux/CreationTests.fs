@@ -9,7 +9,8 @@ open Pmem
 open Pmem.Linux
 open Pmem.Testing
 
-let private refuses<'e when 'e :> exn> (words: string list) (action: unit -> PmemMapping) =
+/// What is refused with this exception, which says these words.
+let refuses<'e when 'e :> exn> (words: string list) (action: unit -> PmemMapping) =
     let error = Expect.throwsC (fun () -> action().Dispose()) id
     Expect.isTrue (error :? 'e) $"{typeof<'e>.Name} was expected, not {error.GetType().Name}: {error.Message}"
 

@@ -14,13 +14,6 @@ open Pmem.Testing
 
 #nowarn "9" // addresses are taken
 
-let private refuses<'e when 'e :> exn> (words: string list) (action: unit -> PmemMapping) =
-    let error = Expect.throwsC (fun () -> action().Dispose()) id
-    Expect.isTrue (error :? 'e) $"{typeof<'e>.Name} was expected, not {error.GetType().Name}: {error.Message}"
-
-    for word in words do
-        Expect.stringContains error.Message word "message"
-
 let private inFile (bytes: int) test =
     Harness.inDirectory (fun directory ->
         let path = Path.Combine(directory, "f")
@@ -69,9 +62,11 @@ let private opening =
                     File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None)
 
                 let words = [ path; "ERROR_SHARING_VIOLATION"; "does not share" ]
-                refuses<PmemException> words (fun () -> PmemMapping.Open path)
-                refuses<PmemException> words (fun () -> PmemMapping.Create(path, 10L))
-                refuses<PmemException> words (fun () -> PmemMapping.Open(path, PmemOpenOptions(ReadOnly = true))))
+                CreationTests.refuses<PmemException> words (fun () -> PmemMapping.Open path)
+                CreationTests.refuses<PmemException> words (fun () -> PmemMapping.Create(path, 10L))
+
+                CreationTests.refuses<PmemException> words (fun () ->
+                    PmemMapping.Open(path, PmemOpenOptions(ReadOnly = true))))
 
         Harness.needing
             "a read-only attribute that root of Wine heeds"
@@ -82,8 +77,9 @@ let private opening =
                 File.SetAttributes(path, FileAttributes.ReadOnly)
 
                 try
-                    refuses<UnauthorizedAccessException> [ path; "ERROR_ACCESS_DENIED"; "read-only" ] (fun () ->
-                        PmemMapping.Open path)
+                    CreationTests.refuses<UnauthorizedAccessException>
+                        [ path; "ERROR_ACCESS_DENIED"; "read-only" ]
+                        (fun () -> PmemMapping.Open path)
                 finally
                     File.SetAttributes(path, FileAttributes.Normal))
 
@@ -96,8 +92,9 @@ let private opening =
                     use file =
                         File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite)
 
-                    refuses<UnauthorizedAccessException> [ "ERROR_ACCESS_DENIED"; "read only"; "ReadOnly" ] (fun () ->
-                        PmemMapping.Open file)
+                    CreationTests.refuses<UnauthorizedAccessException>
+                        [ "ERROR_ACCESS_DENIED"; "read only"; "ReadOnly" ]
+                        (fun () -> PmemMapping.Open file)
 
                     use map = PmemMapping.Open(path, PmemOpenOptions(ReadOnly = true, Prefault = true))
                     Expect.equal (map.ReadOnlySpan.Length, map.Read<byte> 2L) (5000, 2uy) "read"
@@ -127,27 +124,32 @@ let private opening =
                     Expect.equal (TestMemory.RightsAt(addressOf map)) 1u "PAGE_NOACCESS"
                     Expect.throwsT<InvalidOperationException> (fun () -> map.Persist(0L, 1L)) "barred")
 
-                refuses<ArgumentException> [ path; "Execute"; "Windows" ] (opened PmemProtection.Execute))
+                CreationTests.refuses<ArgumentException> [ path; "Execute"; "Windows" ] (opened PmemProtection.Execute))
 
         testCase "paths that lead nowhere, and things that are no files"
         <| fun () ->
             inFile 10 (fun directory path ->
                 let none = Path.Combine(directory, "none")
                 let deep = Path.Combine(none, "f")
-                refuses<FileNotFoundException> [ none; "ERROR_FILE_NOT_FOUND" ] (fun () -> PmemMapping.Open none)
+
+                CreationTests.refuses<FileNotFoundException> [ none; "ERROR_FILE_NOT_FOUND" ] (fun () ->
+                    PmemMapping.Open none)
 
                 let noDirectory =
-                    refuses<DirectoryNotFoundException> [ none; "ERROR_PATH_NOT_FOUND" ]
+                    CreationTests.refuses<DirectoryNotFoundException> [ none; "ERROR_PATH_NOT_FOUND" ]
 
                 noDirectory (fun () -> PmemMapping.Open deep)
                 noDirectory (fun () -> PmemMapping.Create(deep, 1L))
                 noDirectory (fun () -> PmemMapping.CreateTemporary(none, 1L))
-                refuses<PmemException> [ directory; "directory" ] (fun () -> PmemMapping.Open directory)
-                refuses<PmemException> [ directory; "directory" ] (fun () -> PmemMapping.Create(directory, 4096L))
-                refuses<PmemException> [ "NUL"; "device" ] (fun () -> PmemMapping.Open "NUL")
+                CreationTests.refuses<PmemException> [ directory; "directory" ] (fun () -> PmemMapping.Open directory)
+
+                CreationTests.refuses<PmemException> [ directory; "directory" ] (fun () ->
+                    PmemMapping.Create(directory, 4096L))
+
+                CreationTests.refuses<PmemException> [ "NUL"; "device" ] (fun () -> PmemMapping.Open "NUL")
                 let mode = PmemCreateOptions(UnixFileMode = UnixFileMode.UserRead)
 
-                refuses<ArgumentException> [ "UnixFileMode"; "Windows" ] (fun () ->
+                CreationTests.refuses<ArgumentException> [ "UnixFileMode"; "Windows" ] (fun () ->
                     PmemMapping.Create(path, 10L, mode)))
 
         testCase "a path of more than 260 characters"
@@ -176,16 +178,16 @@ let private volumes =
             let path = Path.Combine(place, "f")
             // ERROR_WRITE_PROTECT of Windows is ERROR_ACCESS_DENIED of Wine 8.
             let words = [ path; "ERROR_"; "read-only"; "open with ReadOnly" ]
-            refuses<exn> words (fun () -> PmemMapping.Open path)
-            refuses<exn> words (fun () -> PmemMapping.Create(path, 4096L))
+            CreationTests.refuses<exn> words (fun () -> PmemMapping.Open path)
+            CreationTests.refuses<exn> words (fun () -> PmemMapping.Create(path, 4096L))
             use map = PmemMapping.Open(path, PmemOpenOptions(ReadOnly = true))
             Expect.equal map.Length 10L "may be read")
 
         onVolume "PMEM_TESTS_FULL" "a full volume" "a volume that is full" (fun place ->
             let path = Path.Combine(place, "new")
             let words = [ "ERROR_DISK_FULL"; "Free some space" ]
-            refuses<PmemException> (path :: words) (fun () -> PmemMapping.Create(path, 4096L))
-            refuses<PmemException> (place :: words) (fun () -> PmemMapping.CreateTemporary(place, 4096L))
+            CreationTests.refuses<PmemException> (path :: words) (fun () -> PmemMapping.Create(path, 4096L))
+            CreationTests.refuses<PmemException> (place :: words) (fun () -> PmemMapping.CreateTemporary(place, 4096L))
             Expect.equal (Directory.GetFileSystemEntries place).Length 1 "nothing is left behind")
     ]
 
@@ -201,7 +203,7 @@ let private making =
                 Expect.isEmpty (Directory.EnumerateFileSystemEntries directory) "gone"
                 let required = PmemCreateOptions(RequiredGranularity = StoreGranularity.Byte)
 
-                refuses<PmemException> [ "granularity" ] (fun () ->
+                CreationTests.refuses<PmemException> [ "granularity" ] (fun () ->
                     PmemMapping.CreateTemporary(directory, 5000L, required))
 
                 Expect.isEmpty (Directory.EnumerateFileSystemEntries directory) "nor left by a failure")
@@ -255,7 +257,7 @@ let private making =
                 let truncating = PmemCreateOptions(Truncate = true)
 
                 using (PmemMapping.Open(path, PmemOpenOptions(Length = 8192L))) (fun map ->
-                    refuses<PmemException> [ path; "mapped up to byte 8192"; "cut to 5000" ] (fun () ->
+                    CreationTests.refuses<PmemException> [ path; "mapped up to byte 8192"; "cut to 5000" ] (fun () ->
                         PmemMapping.Create(path, 5000L, truncating))
 
                     Expect.equal (lengthOf path, map.Span[8191]) (200_000L, byte 8191) "as it was")
@@ -315,13 +317,13 @@ let private memory =
             Expect.equal (NativePtr.get pointer 5) 77uy "not unmapped"
             TestMemory.Unmap(address, 65536L)
 
-            refuses<PmemException> [ "not mapped" ] (fun () ->
+            CreationTests.refuses<PmemException> [ "not mapped" ] (fun () ->
                 PmemMapping.Adopt(pointer, 65536L, StoreGranularity.Byte))
 
         testCase "address space is not reserved, with the reason"
         <| fun () ->
             inFile 5000 (fun _ path ->
-                refuses<PmemException> [ path; "Windows"; "whole length" ] (fun () ->
+                CreationTests.refuses<PmemException> [ path; "Windows"; "whole length" ] (fun () ->
                     PmemMapping.Open(path, PmemOpenOptions(ReserveLength = 1_000_000L)))
 
                 let error =
