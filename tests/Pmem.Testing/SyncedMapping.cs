@@ -21,12 +21,22 @@ internal sealed class SyncedMapping : IDisposable, IPageSync
         var facts = new MappingFacts("memory", new ByteRange(0, lengthBytes), MappingKind.PageCache, false, "", Platform.X64(WriteBackKind.Clwb));
         _file = new MappedFile(_memory.Give(), MappingInfo.Decide(facts).ValueOrThrow("memory"), default);
         Mapping = new PmemMapping(_file, PersisterFor(_file));
+        Mark.CopyTo(_memory.Span);
     }
+
+    private static ReadOnlySpan<byte> Mark => "a mapping of the tests"u8;
 
     public PmemMapping Mapping { get; }
 
-    /// <summary>Whether the memory is still there.</summary>
-    public bool IsMapped => TestMemory.IsMapped(_memory.Address, _memory.Length);
+    /// <summary>Whether the memory is still there. What another thread was given at the same address is not this.</summary>
+    public bool IsMapped
+    {
+        get
+        {
+            byte[] first = new byte[Mark.Length];
+            return FileMapper.System.TryCopy(null, _memory.Address, 0, first, isRead: true) == 0 && Mark.SequenceEqual(first);
+        }
+    }
 
     /// <summary>Storage that works, and in which something throws and is caught.</summary>
     public static int ThrowsInside(ByteRange range)

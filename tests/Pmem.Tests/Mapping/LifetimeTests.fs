@@ -161,6 +161,7 @@ let private interruptedDispose () =
         Expect.isTrue (Harness.comesToWait disposer) "the mapping is in use"
         disposer.Interrupt()
         Expect.isFalse (disposer.Join 20) "it waits all the same"
+        Expect.isTrue mapped.IsMapped "still there"
         release.Set()
         Expect.isTrue (disposer.Join 10_000 && user.Join 10_000) "both end"
         Expect.isTrue wasInterrupted "the interrupt came after it"
