@@ -18,8 +18,8 @@ internal interface ILineInstructions
 
     void Fence();
 
-    /// <summary>Short durable copies as one call each; none where they are put together of the other members.</summary>
-    ShortStores Short => default;
+    /// <summary>Short durable copies and persists as one call each; none where they are put together of the other members.</summary>
+    ShortCalls Short => default;
 }
 
 /// <summary>Where pages are synchronised, no line is written back and nothing is fenced.</summary>
@@ -49,7 +49,7 @@ internal readonly unsafe struct StubLines : ILineInstructions
     private readonly delegate* unmanaged[Cdecl, SuppressGCTransition]<void> _fence;
     private readonly bool _isFullFence;
 
-    public ShortStores Short { get; init; }
+    public ShortCalls Short { get; init; }
 
     /// <summary>Lines that call these functions; 0 for one that there is not.</summary>
     public StubLines(nint writeBack, nint writeBackAndFence, nint deepWriteBack, nint fence, bool isFullFence)

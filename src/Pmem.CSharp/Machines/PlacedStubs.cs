@@ -21,9 +21,11 @@ internal interface IStubCode
     static abstract byte[] Fence(FenceKind fence);
 
     /// <summary>
-    /// Position-independent code of <c>void (to, from, length)</c>, a whole durable copy of 1 to
-    /// <see cref="ShortStores.LongestBytes"/> bytes, and of the same fill, whose second argument is the byte eight times: all is
-    /// loaded, then stored, then written back, then waited for. None where there is no such code.
+    /// Position-independent code of <c>void (to, from, length, isClosed, owner, whenClosed)</c>, a whole durable copy of 1 to
+    /// <see cref="ShortCalls.LongestBytes"/> bytes; of the same fill, whose second argument is the byte eight times; of a persist,
+    /// which ignores it; and of a store of 1, 2, 4 or 8 bytes of it. All is loaded, then stored, then, but for the last, written back
+    /// and waited for; where the flag is set, nothing is done but <c>whenClosed(owner)</c>. It is called as a managed function of the
+    /// system is. None where there is no such code.
     /// </summary>
     static virtual byte[][] Short(WriteBackKind kind, FenceKind fence, int lineSizeBytes) => [];
 
@@ -76,8 +78,10 @@ internal sealed class PlacedStubs
     };
 
     /// <summary>Takes nothing where there is no such code, or executable memory is refused by now.</summary>
-    private static ShortStores PlaceShort(byte[][] code) =>
-        code.Length != 0 && ExecutablePage.TryPlace(code) is [var copy, var fill] ? new ShortStores(copy, fill) : default;
+    private static ShortCalls PlaceShort(byte[][] code) =>
+        code.Length != 0 && ExecutablePage.TryPlace(code) is [var copy, var fill, var persist, var store]
+            ? new ShortCalls(copy, fill, persist, store)
+            : default;
 
     private static PlacedStubs? TryPlace<TCode>(int lineSizeBytes) where TCode : IStubCode
     {

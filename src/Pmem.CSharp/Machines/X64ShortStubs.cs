@@ -12,14 +12,18 @@ namespace Pmem;
 //  48 8D 74 17 FF   48 83 E7 ib            lea rsi, [rdi+rdx-1]   and rdi, -ib     the same, LEA, AND
 //  modrm 40|44: one byte of distance; 44 with sib 16|17: [rsi|rdi + rdx + distance]   Intel SDM vol. 2A, 2.1.5
 //  write-backs, fences, ret                see X64Stubs.cs
-//  first arguments in rdi, rsi, rdx; rax, rcx and all vectors may be changed       System V ABI, AMD64 supplement, 3.2.3
+//  80 39 00   74 cb                        cmp byte [rcx], 0   je                  the same, CMP, Jcc
+//  4C 89 C7   41 FF E1                     mov rdi, r8   jmp r9                    the same, MOV, JMP
+//  arguments in rdi, rsi, rdx, rcx, r8, r9; rax and all vectors may be changed     System V ABI, AMD64 supplement, 3.2.3
 //  a vector store never tears a word that is aligned to 8 bytes                    see LineStore.cs
 
 /// <summary>
-/// A whole short durable copy, or fill, as one function of <c>void (to, from or pattern, length)</c>: 1 to 256 bytes (sixteen vectors) are loaded,
-/// then stored through the cache, then each of their lines is written back, then the fence waits.
+/// A whole short durable copy, or fill, as one function of <c>void (to, from or pattern, length, isClosed, owner, whenClosed)</c>: 1 to 256
+/// bytes (sixteen vectors) are loaded, then stored through the cache, then each of their lines is written back, then the fence
+/// waits. A persist is the end of it, for any length of 1 and more.
 /// </summary>
 /// <remarks>
+/// Where the flag at <c>isClosed</c> is set, nothing is touched, and it goes on as <c>whenClosed(owner)</c>, called by the same caller.
 /// From 16 bytes on by vectors from the start on and up to the end, which may overlap; below by words that may. All is loaded
 /// before the first is stored, so the ranges may overlap. What one call is worth
 /// against compiled code, which saves registers on the stack before the fence: docs/benchmarks.md.
@@ -29,6 +33,9 @@ internal static class X64ShortStubs
     private const int VectorBytes = 16;
     private const byte Rsi = 6, Rdi = 7, Below = 0x82, NotBelow = 0x83, Above = 0x87;
 
+    /// <summary>How each function begins: nothing is touched where the flag is set.</summary>
+    private static readonly byte[] s_start = [.. X64Stubs.BranchTarget, 0x80, 0x39, 0x00, 0x74, 0x06, 0x4C, 0x89, 0xC7, 0x41, 0xFF, 0xE1];
+
     public static byte[] Copy(WriteBackKind kind, FenceKind fence, int lineSizeBytes) =>
         Code([], CopyWords, CopyVectors, Ending(kind, fence, lineSizeBytes));
 
@@ -36,21 +43,28 @@ internal static class X64ShortStubs
     public static byte[] Fill(WriteBackKind kind, FenceKind fence, int lineSizeBytes) =>
         Code([0x66, 0x48, 0x0F, 0x6E, 0xC6, 0x66, 0x0F, 0x6C, 0xC0], FillWords, FillVectors, Ending(kind, fence, lineSizeBytes));
 
+    /// <summary>The second argument is not used.</summary>
+    public static byte[] Persist(WriteBackKind kind, FenceKind fence, int lineSizeBytes) => [.. s_start, .. Ending(kind, fence, lineSizeBytes)];
+
+    /// <summary>1 to 15 bytes of the second argument, and no write-back.</summary>
+    public static byte[] Store() => [.. s_start, .. Shorter(FillWords, [0xC3])];
+
     /// <summary>A way for each range of lengths, by words of so many bytes or by so many vectors, and each with its own ending.</summary>
     private static byte[] Code(byte[] start, Func<int, byte[]> words, Func<int, byte[]> vectors, byte[] ending)
     {
-        byte[] shorter =
-        [
-            .. Unless(8, Below, [.. words(8), .. ending]), .. Unless(4, Below, [.. words(4), .. ending]),
-            .. Unless(2, Below, [.. words(2), .. ending]), .. words(1), .. ending,
-        ];
         byte[] longer =
         [
             .. Unless(2 * VectorBytes, Above, [.. vectors(2), .. ending]), .. Unless(4 * VectorBytes, Above, [.. vectors(4), .. ending]),
             .. Unless(8 * VectorBytes, Above, [.. vectors(8), .. ending]), .. vectors(16), .. ending,
         ];
-        return [.. X64Stubs.BranchTarget, .. start, .. Unless(VectorBytes, NotBelow, shorter), .. longer];
+        return [.. s_start, .. start, .. Unless(VectorBytes, NotBelow, Shorter(words, ending)), .. longer];
     }
+
+    private static byte[] Shorter(Func<int, byte[]> words, byte[] ending) =>
+    [
+        .. Unless(8, Below, [.. words(8), .. ending]), .. Unless(4, Below, [.. words(4), .. ending]),
+        .. Unless(2, Below, [.. words(2), .. ending]), .. words(1), .. ending,
+    ];
 
     /// <summary>The code, and a jump over it where the length compares so with this one.</summary>
     private static byte[] Unless(int length, byte condition, byte[] code) =>

@@ -6,7 +6,7 @@ namespace Pmem;
 internal sealed class LinePersister<TLines>(MappedStorage storage, TLines lines)
     : DirectPersister<TLines>(storage, lines) where TLines : struct, ILineInstructions
 {
-    public override ShortStores Short => Lines.Short;
+    public override ShortCalls Short => Lines.Short;
 
     public override Exception? Flush(long offset, long length)
     {

@@ -16,7 +16,7 @@ internal abstract class Persister
     public abstract Copier Copier { get; }
 
     /// <summary>Copies that need nothing but one call of machine code.</summary>
-    public virtual ShortStores Short => default;
+    public virtual ShortCalls Short => default;
 
     public abstract Exception? Flush(long offset, long length);
 

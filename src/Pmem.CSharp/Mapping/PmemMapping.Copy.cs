@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace Pmem;
 
@@ -21,21 +22,16 @@ public sealed unsafe partial class PmemMapping
     /// </remarks>
     public void Write(long offset, ReadOnlySpan<byte> source, PmemCopyOptions options = PmemCopyOptions.None)
     {
-        if (options != PmemCopyOptions.None || !_short.Takes(offset, source.Length))
+        if (options != PmemCopyOptions.None || !_short.Takes(offset, source.Length) || !Bounds.isInside(_length, offset, source.Length))
         {
             WriteLong(offset, source, options);
             return;
         }
-        // SAFETY: the destination was checked, and nothing is unmapped until the slot is left; the source is pinned. It is pinned before
-        // the slot is taken: what the stack is written between that and the record makes the record's line come later.
-        fixed (byte* from = source)
-        {
-            InFlight slot = EnterToStore(offset, source.Length);
-            _short.Copy((byte*)_address + offset, from, (nuint)source.Length);
-            slot.Leave();
-        }
+        // SAFETY: the destination was checked.
+        _short.Copy((byte*)_address + offset, ref MemoryMarshal.GetReference(source), (nuint)source.Length, ref _isClosed, this);
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void WriteLong(long offset, ReadOnlySpan<byte> source, PmemCopyOptions options)
     {
         CopyPlan plan = PlanOf(options);
@@ -55,16 +51,29 @@ public sealed unsafe partial class PmemMapping
     /// <exception cref="PmemException">The storage failed, at this call or before; the value is stored, and may be lost.</exception>
     public void Write<T>(long offset, T value, PmemCopyOptions options = PmemCopyOptions.None) where T : unmanaged
     {
-        if (options != PmemCopyOptions.None || !_short.Takes(offset, sizeof(T)))
+        if (options != PmemCopyOptions.None || !_short.TakesStore(sizeof(T)) || !Bounds.isInside(_length, offset, sizeof(T)))
         {
-            WriteLong(offset, new ReadOnlySpan<byte>(&value, sizeof(T)), options);
+            WriteBytes(offset, value, options);
             return;
         }
-        InFlight slot = EnterToStore(offset, sizeof(T));
-        // SAFETY: as above; the value is on the stack.
-        _short.Copy((byte*)_address + offset, (byte*)&value, (nuint)sizeof(T));
-        slot.Leave();
+        // SAFETY: the destination was checked.
+        _short.Write((byte*)_address + offset, BitsOf(value), (nuint)sizeof(T), ref _isClosed, this);
     }
+
+    /// <summary>Apart: a value whose address is taken lies on the stack from the start of the method on.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void WriteBytes<T>(long offset, T value, PmemCopyOptions options) where T : unmanaged =>
+        Write(offset, new ReadOnlySpan<byte>(&value, sizeof(T)), options);
+
+    /// <summary>A value of 1, 2, 4 or 8 bytes in a register.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong BitsOf<T>(T value) where T : unmanaged => sizeof(T) switch
+    {
+        1 => Unsafe.BitCast<T, byte>(value),
+        2 => Unsafe.BitCast<T, ushort>(value),
+        4 => Unsafe.BitCast<T, uint>(value),
+        _ => Unsafe.BitCast<T, ulong>(value),
+    };
 
     /// <summary>Reads a value as it lies in memory. One of 8 bytes at a multiple of 8 is never torn.</summary>
     /// <param name="offset">Where from, in bytes; any alignment.</param>
@@ -88,17 +97,16 @@ public sealed unsafe partial class PmemMapping
     /// <exception cref="PmemException">The storage failed, at this call or before; the bytes are stored, and may be lost.</exception>
     public void Fill(long offset, long length, byte value, PmemCopyOptions options = PmemCopyOptions.None)
     {
-        if (options != PmemCopyOptions.None || !_short.Takes(offset, length))
+        if (options != PmemCopyOptions.None || !_short.Takes(offset, length) || !Bounds.isInside(_length, offset, length))
         {
             FillLong(offset, length, value, options);
             return;
         }
-        InFlight slot = EnterToStore(offset, length);
-        // SAFETY: the range was checked, and nothing is unmapped until the slot is left.
-        _short.Fill((byte*)_address + offset, value, (nuint)length);
-        slot.Leave();
+        // SAFETY: the destination was checked.
+        _short.Fill((byte*)_address + offset, value, (nuint)length, ref _isClosed, this);
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void FillLong(long offset, long length, byte value, PmemCopyOptions options)
     {
         CopyPlan plan = PlanOf(options);
@@ -126,15 +134,6 @@ public sealed unsafe partial class PmemMapping
         InFlight slot = Enter();
         // SAFETY: both ranges were checked, and nothing is unmapped until the slot is left.
         Leave(slot, _copier.Move((byte*)_address + destinationOffset, (byte*)_address + sourceOffset, (nuint)length, plan));
-    }
-
-    /// <summary>Checks the range, asks for its first and its last line, then enters: so they come while this thread does.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private InFlight EnterToStore(long offset, long length)
-    {
-        CheckRange(offset, length);
-        ShortStores.Expect((byte*)_address + offset, length);
-        return Enter();
     }
 
     /// <summary>The plan for these flags, where the mapping can be written at all.</summary>

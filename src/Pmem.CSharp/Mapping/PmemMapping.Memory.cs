@@ -23,6 +23,15 @@ public sealed unsafe partial class PmemMapping : IPersistentMemory
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store<T>(long offset, T value) where T : unmanaged
     {
+        // SAFETY: the range was checked.
+        if (_short.TakesStore(sizeof(T)) && Bounds.isInside(_length, offset, sizeof(T)))
+            _short.Store((byte*)_address + offset, BitsOf(value), (nuint)sizeof(T), ref _isClosed, this);
+        else StoreInside(offset, value);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void StoreInside<T>(long offset, T value) where T : unmanaged
+    {
         ThrowIfReadOnly();
         InFlight slot = Enter(offset, sizeof(T));
         // SAFETY: the range was checked, the mapping is writable, and nothing is unmapped until the slot is left.

@@ -20,6 +20,18 @@ public sealed unsafe partial class PmemMapping
     /// <exception cref="PmemException">The storage failed, at this call or before; what was stored may be lost.</exception>
     public void Persist(long offset, long length)
     {
+        if (!_short.TakesPersist(length) || !Bounds.isInside(_length, offset, length))
+        {
+            PersistLong(offset, length);
+            return;
+        }
+        // SAFETY: the range was checked.
+        _short.Persist((byte*)_address + offset, (nuint)length, ref _isClosed, this);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void PersistLong(long offset, long length)
+    {
         InFlight slot = Enter(offset, length);
         Leave(slot, _persister.Persist(offset, length));
     }

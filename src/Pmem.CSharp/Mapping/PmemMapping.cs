@@ -23,7 +23,7 @@ public sealed unsafe partial class PmemMapping : IDisposable
     private readonly Persister _persister;
     private readonly Copier _copier;
     private readonly CopyPlans _plans;
-    private readonly ShortStores _short;
+    private readonly ShortCalls _short;
     private readonly nint _address;
     private long _length;
     private long _endOfLastLine;
@@ -46,7 +46,7 @@ public sealed unsafe partial class PmemMapping : IDisposable
         _length = file.LengthBytes;
         _endOfLastLine = EndOfLastLine(file);
         _isReadOnly = file.Info.Facts.IsReadOnly;
-        if (!_isReadOnly) _short = persister.Short.For(_plans.For(PmemCopyOptions.None));
+        if (!_isReadOnly) _short = persister.Short.For(_plans.For(PmemCopyOptions.None), &ThrowClosed);
         _isClosed = IsBarred;
     }
 
@@ -90,8 +90,10 @@ public sealed unsafe partial class PmemMapping : IDisposable
     /// </summary>
     /// <exception cref="PmemException">The system refuses to unmap. The mapping is closed all the same; another Dispose tries again.</exception>
     /// <remarks>
-    /// Called from inside of a call of the same mapping, as a handler of FirstChanceException can, it returns at once, and the
-    /// mapping is unmapped when that call has ended.
+    /// <para>Called from inside of a call of the same mapping, as a handler of FirstChanceException can, it returns at once, and the
+    /// mapping is unmapped when that call has ended.</para>
+    /// <para>Of persistent memory on x86-64 it has the youngest objects collected (some 50 microseconds), which ends a no-GC region: no thread is
+    /// in a short write or persist while a collection begins, and so none pays for being waited for.</para>
     /// </remarks>
     public void Dispose()
     {
@@ -106,6 +108,7 @@ public sealed unsafe partial class PmemMapping : IDisposable
     {
         if (Interlocked.CompareExchange(ref _mapped, NotMapped, StillMapped) != StillMapped) return 0;
         InFlight.WaitUntilNobodyIsIn(_number);
+        _short.WaitUntilNobodyIsIn();
         int error = _file.Unmap();
         if (error != 0) Volatile.Write(ref _mapped, StillMapped);
         return error;
@@ -154,6 +157,9 @@ public sealed unsafe partial class PmemMapping : IDisposable
         slot.Leave();
         throw Closed();
     }
+
+    /// <summary>What a short call of a closed mapping does instead.</summary>
+    private static void ThrowClosed(object mapping) => throw ((PmemMapping)mapping).Closed();
 
     private InvalidOperationException Closed() => IsBarred && !_isDisposed
         ? new InvalidOperationException($"'{Path}' is mapped without {nameof(PmemProtection.Read)} and {nameof(PmemProtection.Write)}; only its {nameof(Pointer)} can be used.")

@@ -73,7 +73,7 @@ module internal CopyPlan =
     /// <summary>A short copy with lines to write back besides waits for those anyway; and what overlaps its source has just been
     /// read into the cache.</summary>
     [<Literal>]
-    let DefaultMixedThresholdBytes = 256L
+    let DefaultMixedThresholdBytes = 512L
 
     /// <summary>With eADR a store is durable in the cache; going past it pays only where the cache would overflow.</summary>
     [<Literal>]

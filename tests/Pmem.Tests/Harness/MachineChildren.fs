@@ -185,7 +185,7 @@ let private listed: (Type * string list) list =
         nonNull (typeof<PmemMapping>.Assembly.GetType "Pmem.CopyKernels"), [ "Words"; "StoreWord32" ]
         typeof<Narrow>, copies
         typeof<Wide>, copies
-        typeof<PmemMapping>, [ "StoreBytes"; "CompareExchange" ]
+        typeof<PmemMapping>, [ "StoreBytes"; "CompareExchange"; "Write"; "Fill"; "Persist"; "Store" ]
     ]
 
 /// Has the methods compiled whose machine code is looked at.
@@ -199,7 +199,10 @@ let compile (_: string) =
 
         for found in owner.GetMethods everything do
             if List.contains found.Name names then
-                RuntimeHelpers.PrepareMethod(found.MethodHandle, arguments)
+                if found.IsGenericMethodDefinition then
+                    RuntimeHelpers.PrepareMethod(found.MethodHandle, [| typeof<int64>.TypeHandle |])
+                else
+                    RuntimeHelpers.PrepareMethod(found.MethodHandle, arguments)
 
 /// Writes a line back before anything has asked for the platform.
 let linesFirst (_: string) =

@@ -19,7 +19,7 @@ let private listing =
 
          let names =
              "Fence Store Words StoreWord32 StoreBytes CompareExchange CopyLines FillLines CopyNonTemporal "
-             + "CopyNonTemporalEdges CopyNonTemporalBackwards"
+             + "CopyNonTemporalEdges CopyNonTemporalBackwards Write Fill Persist"
 
          let outcome =
              Child.run
@@ -94,6 +94,24 @@ let private words =
             has "StubLines:Fence" "mfence")
     ]
 
+/// A short call is the last thing its caller does, a jump, and nothing is stored on the stack before it but what the jump takes off again.
+let private shortCalls =
+    [
+        for name in
+            [
+                "Write(long,System.ReadOnlySpan"
+                "Write[long]("
+                "Fill(long,long,"
+                "Persist(long,long)"
+                "Store[long]("
+            ] do
+            testCase $"{name} ends in a jump to the code, and stores nothing on its way" (fun () ->
+                for heading, code in codeOf $"PmemMapping:{name}" do
+                    Expect.isTrue (Regex.IsMatch(code, @"tail\.jmp +r")) $"{heading}: {code}"
+                    Expect.isLessThanOrEqual (Regex.Matches(code, @"push +").Count) 1 $"{heading}: {code}"
+                    Expect.isFalse (Regex.IsMatch(code, @"mov\w* +[^\n]*ptr \[[^\]]*\], ")) $"{heading}: {code}")
+    ]
+
 let private field (name: string) (lines: StubLines) =
     typeof<StubLines>.GetField(name, BindingFlags.NonPublic ||| BindingFlags.Instance)
     |> nonNull
@@ -163,6 +181,7 @@ let tests =
         [
             yield! pastTheCache
             yield! words
+            yield! shortCalls
             testCase "the placed stubs are those that the platform decided for" placed
             testCase "CLFLUSHOPT and CLWB are read from bits 23 and 24" featureBits
         ]

@@ -80,16 +80,23 @@ let private copyVectors count =
 
 let private fillVectors count = stores (fun _ -> 0) count
 
-let private expected start words vectors ending =
-    [ "endbr64" ]
-    @ start
-    @ [ "cmp rdx,10h"; "jae" ]
-    @ List.concat
+/// Before anything is touched.
+let private unlessClosed =
+    [ "endbr64"; "cmp byte [rcx],0"; "je"; "mov rdi,r8"; "jmp" ]
+
+let private shorter words ending =
+    List.concat
         [
             for bytes in [ 8; 4; 2 ] -> [ $"cmp rdx,{bytes}"; "jb" ] @ words bytes @ ending
         ]
     @ words 1
     @ ending
+
+let private expected start words vectors ending =
+    unlessClosed
+    @ start
+    @ [ "cmp rdx,10h"; "jae" ]
+    @ shorter words ending
     @ List.concat
         [
             for count in [ 2; 4; 8 ] -> [ $"cmp rdx,{count}0h"; "ja" ] @ vectors count @ ending
@@ -107,6 +114,11 @@ let private pinned (kind, writeBack) (fence, fenceMnemonic) () =
         (expected [ "movq xmm0,rsi"; "punpcklqdq xmm0,xmm0" ] fillWords fillVectors ending)
         "fill"
 
+    Expect.equal (listing (X64ShortStubs.Persist(kind, fence, 64))) (unlessClosed @ ending) "persist"
+
+let private storePinned () =
+    Expect.equal (listing (X64ShortStubs.Store())) (unlessClosed @ shorter fillWords [ "ret" ]) "store"
+
 let private machine kind =
     match PlacedStubs.TryPlace(Runtime.InteropServices.Architecture.X64, 64) with
     | null -> failtest "no executable memory"
@@ -123,30 +135,67 @@ let private copies kind () =
     Random(3).NextBytes memory.Span
     let expected = memory.Span.ToArray()
 
-    for length in 1 .. ShortStores.LongestBytes do
+    for length in 1 .. ShortCalls.LongestBytes do
         for alignment in 0..7..63 do
             for distance in [ -300; -length; -9; 0; 9; length ] do
                 // The last bytes of the memory, too: the next ones may not be touched.
                 let into = memory.Length - length - alignment - max 0 distance
-                short.Copy(pointer into, pointer (into + distance), unativeint length)
+                ShortCallTesting.Copy(short, pointer into, pointer (into + distance), length)
                 expected.AsSpan(into + distance, length).CopyTo(expected.AsSpan into)
 
             let into = memory.Length - length - alignment
-            short.Fill(pointer into, byte (length + alignment), unativeint length)
+            ShortCallTesting.Fill(short, pointer into, byte (length + alignment), length)
             expected.AsSpan(into, length).Fill(byte (length + alignment))
+            ShortCallTesting.Persist(short, pointer into, length)
+
+            if List.contains length [ 1; 2; 4; 8 ] then
+                for isDurable in [ true; false ] do
+                    let word = uint64 (Random(length + alignment).NextInt64())
+                    ShortCallTesting.Word(short, pointer into, word, length, isDurable)
+                    BitConverter.GetBytes(word).AsSpan(0, length).CopyTo(expected.AsSpan into)
+                    Expect.isTrue (memory.Span.SequenceEqual expected) $"a word of {length} bytes, durable: {isDurable}"
 
         Expect.isTrue (memory.Span.SequenceEqual expected) $"{length} bytes"
 
-let private taken () =
-    let plan flags =
-        match CopyPlan.decide (FSharp.Platform.x64 Clwb) StoreGranularity.CacheLine flags with
-        | Ok plan -> plan
-        | Error reason -> failwith (string reason)
+/// A whole persist at every length, some of them longer than any copy: no byte changes, and none beside it is touched.
+let private persists kind () =
+    let short = machine kind
+    use memory = new GuardedMemory(ShortCalls.LongestPersistBytes)
+    memory.Span.Fill 7uy
 
-    let short = ShortStores(1n, 1n).For(plan PmemCopyOptions.None)
+    for length in [ 1; 63; 64; 65; 257; 4096; memory.Length - 1; memory.Length ] do
+        ShortCallTesting.Persist(short, NativePtr.ofNativeInt<byte> memory.Address, length)
+
+        ShortCallTesting.Persist(
+            short,
+            NativePtr.ofNativeInt<byte>(memory.Address + nativeint (memory.Length - length)),
+            length
+        )
+
+    Expect.isFalse (memory.Span.ContainsAnyExcept 7uy) "bytes"
+
+let private plan flags =
+    match CopyPlan.decide (FSharp.Platform.x64 Clwb) StoreGranularity.CacheLine flags with
+    | Ok plan -> plan
+    | Error reason -> failwith (string reason)
+
+/// Where the owner is closed, what was given is called with the owner, by the same caller, and nothing is touched.
+let private closed kind () =
+    use memory = new GuardedMemory(4096)
+    memory.Span.Fill 7uy
+
+    for name, told in ShortCallTesting.CallClosed(machine kind, plan PmemCopyOptions.None, memory.Address) do
+        Expect.equal told "the owner" name
+
+    Expect.isFalse (memory.Span.ContainsAnyExcept 7uy) "bytes"
+
+let private taken () =
+    let short =
+        ShortCallTesting.For(ShortCalls(1n, 1n, 1n, 1n), plan PmemCopyOptions.None)
+
     let takes (offset, length) = short.Takes(offset, length)
 
-    for range in [ 0L, 1L; 5L, 59L; 64L, 63L; 8L, 64L; 1L, 255L ] do
+    for range in [ 0L, 1L; 5L, 59L; 64L, 63L; 8L, 64L; 1L, 255L; 1L, 256L ] do
         Expect.isTrue (takes range) $"{range}"
 
     // Nothing, whole lines, and what goes past the cache; and what no range can be.
@@ -156,22 +205,37 @@ let private taken () =
             3L, 0L
             64L, 64L
             0L, 192L
-            1L, 256L
             1L, 257L
+            0L, 256L
             1L, -1L
             0L, Int64.MinValue
         ] do
         Expect.isFalse (takes range) $"{range}"
 
-    Expect.isFalse (ShortStores().For(plan PmemCopyOptions.None).Takes(0L, 8L)) "without code"
+    for length in [ 1L; 64L; 16384L ] do
+        Expect.isTrue (short.TakesPersist length) $"a persist of {length}"
 
-    for flags in
-        [
-            PmemCopyOptions.NoDrain
-            PmemCopyOptions.NoFlush
-            PmemCopyOptions.NonTemporal
-        ] do
-        Expect.isFalse (ShortStores(1n, 1n).For(plan flags).Takes(0L, 8L)) $"{flags}"
+    for length in [ 0L; 16385L; -1L; Int64.MinValue; Int64.MaxValue ] do
+        Expect.isFalse (short.TakesPersist length) $"a persist of {length}"
+
+    for length in -1 .. 17 do
+        Expect.equal (short.TakesStore length) (List.contains length [ 1; 2; 4; 8 ]) $"a store of {length}"
+
+    let none = ShortCallTesting.For(ShortCalls(), plan PmemCopyOptions.None)
+
+    Expect.isFalse (none.Takes(0L, 8L) || none.TakesPersist 8L || none.TakesStore 8) "without code"
+
+    // A copy that goes past the cache at every length; the other calls are the same.
+    let past =
+        ShortCallTesting.For(ShortCalls(1n, 1n, 1n, 1n), plan PmemCopyOptions.NonTemporal)
+
+    Expect.isFalse (past.Takes(0L, 8L)) "past the cache"
+    Expect.isTrue (past.TakesPersist 8L && past.TakesStore 8) "past the cache"
+
+    for flags in [ PmemCopyOptions.NoDrain; PmemCopyOptions.NoFlush ] do
+        let short = ShortCallTesting.For(ShortCalls(1n, 1n, 1n, 1n), plan flags)
+
+        Expect.isFalse (short.Takes(0L, 8L) || short.TakesPersist 8L || short.TakesStore 8) $"{flags}"
 
 let tests =
     testList
@@ -189,5 +253,14 @@ let tests =
                     $"{writeBack}: every length, alignment and overlap"
                     (copies kind)
 
+                Harness.needing
+                    writeBack
+                    (fun () -> isThere kind)
+                    $"{writeBack}: a persist of every length"
+                    (persists kind)
+
+                Harness.needing writeBack (fun () -> isThere kind) $"{writeBack}: an owner that is closed" (closed kind)
+
+            testCase "a store: exactly these instructions" storePinned
             testCase "which lengths they take is the plan's word" taken
         ]

@@ -163,6 +163,55 @@ let private hasBarrier directory =
 
     Expect.isNonEmpty calls "a process-wide barrier before the slots are read"
 
+/// A short call marks no slot: what Dispose waits for is that a collection can begin.
+let private shortCalls: (string * (PmemMapping -> unit)) list =
+    [
+        "write", (fun map -> map.Write(0L, ReadOnlySpan(Array.zeroCreate<byte> 30)))
+        "write a word", (fun map -> map.Write(0L, 1L))
+        "fill", _.Fill(0L, 30L, 1uy)
+        "persist", _.Persist(0L, 30L)
+        "store", (fun map -> map.Store(0L, 1L))
+    ]
+
+let private waitsForShort platform (call: PmemMapping -> unit) () =
+    use memory = new GuardedMemory(int Page)
+
+    let at index =
+        Volatile.Read(&Runtime.InteropServices.MemoryMarshal.GetReference(memory.Span.Slice index))
+        <> 0uy
+
+    // The first thread to come is seen while it lingers, unless a collection of others stops this one meanwhile.
+    let rec disposed attempts =
+        memory.Span.Clear()
+        let map = ShortCallTesting.Lingering(memory, platform)
+        let user = Thread((fun () -> call map), IsBackground = true)
+        user.Start()
+
+        while not (at 0) do
+            ()
+
+        let isStillInside = not (at 4)
+        map.Dispose()
+        let isOver = at 4
+        Expect.isTrue (user.Join 20_000) "the call ends well"
+
+        if isStillInside then
+            Expect.isTrue isOver "Dispose waited for its end"
+            map
+        elif attempts > 1 then
+            disposed (attempts - 1)
+        else
+            failtest "nobody was seen inside"
+
+    let map = disposed 20
+    memory.Span.Clear()
+    Expect.throwsT<ObjectDisposedException> (fun () -> call map) "the next one is refused"
+    Expect.isFalse (at 0) "before it touched anything"
+
+let private isSystemV () =
+    Runtime.InteropServices.RuntimeInformation.ProcessArchitecture = Runtime.InteropServices.Architecture.X64
+    && not (OperatingSystem.IsWindows())
+
 let private isForgotten directory =
     let path = Path.Combine(directory, "f")
     let map = PmemMapping.Create(path, 8192L)
@@ -188,5 +237,19 @@ let tests =
             testCase "an epoch after one that failed is not begun" afterAnError
             Harness.needing "strace" Strace.isThere "a Dispose makes all processors pass a barrier" (fun () ->
                 Harness.inDirectory hasBarrier)
+
+            for name, call in shortCalls do
+                Harness.needing
+                    "x86-64 with System V"
+                    isSystemV
+                    $"a Dispose waits for a short call: {name}"
+                    (waitsForShort (Platform.x64 Clwb) call)
+
+            Harness.needing
+                "x86-64 with System V"
+                isSystemV
+                "a Dispose waits for a short persist where no copy is short"
+                (waitsForShort (CopyPlanTests.platformWith 256 [ "PMEM_MOVNT_THRESHOLD", "0" ]) (_.Persist(0L, 30L)))
+
             testCase "a disposed mapping is tracked no longer" (fun () -> Harness.inDirectory isForgotten)
         ]
