@@ -1,3 +1,4 @@
+using System.Reflection;
 using Pmem.Linux;
 
 namespace Pmem.Testing;
@@ -9,6 +10,8 @@ internal static unsafe class ShortCallTesting
 
     /// <summary>Long enough for another thread to come meanwhile: some hundred milliseconds.</summary>
     private const int Pauses = 20_000_000;
+
+    private static readonly string[] s_fields = ["_copy", "_fill", "_persist", "_store"];
 
     public static ShortCalls For(ShortCalls all, CopyPlan plan) => all.For(plan, &Refuse);
 
@@ -58,11 +61,30 @@ internal static unsafe class ShortCallTesting
     /// A mapping whose every short call is one that lingers: it stores 1 at the first byte, and much later 1 at the fifth. Nobody unmaps
     /// the memory, so that it can be looked at afterwards.
     /// </summary>
-    public static PmemMapping Lingering(GuardedMemory memory, Platform platform)
+    public static PmemMapping Lingering(GuardedMemory memory, Platform platform) => Over(memory, platform, new LingeringLines(), isReadOnly: false);
+
+    /// <summary>A mapping that may only be read, of memory that can be stored to all the same.</summary>
+    public static PmemMapping ReadOnly(GuardedMemory memory) =>
+        Over(memory, Platform.X64(WriteBackKind.Clwb), PmemPlatform.CurrentLines, isReadOnly: true);
+
+    /// <summary>A mapping whose every short call stores, at the first byte, which code it is: 1 to 4, as a constructor is given them.</summary>
+    public static PmemMapping Marking(GuardedMemory memory) => Over(memory, Platform.X64(WriteBackKind.Clwb), new MarkingLines(), isReadOnly: false);
+
+    /// <summary>The first bytes of the code of each call, as a constructor is given them.</summary>
+    public static byte[][] CodeOf(ShortCalls calls, int length) =>
+    [
+        .. s_fields.Select(name =>
+        {
+            FieldInfo field = typeof(ShortCalls).GetField(name, BindingFlags.Instance | BindingFlags.NonPublic) ?? throw new MissingFieldException(name);
+            return new ReadOnlySpan<byte>((void*)(nint)(field.GetValue(calls) ?? 0), length).ToArray();
+        }),
+    ];
+
+    private static PmemMapping Over<TLines>(GuardedMemory memory, Platform platform, TLines lines, bool isReadOnly) where TLines : struct, ILineInstructions
     {
-        var facts = new MappingFacts("lingering", new ByteRange(0, memory.Length), MappingKind.FileDax, false, "memory_controller", platform);
-        var file = new MappedFile(memory.Address, MappingInfo.Decide(facts).ValueOrThrow("lingering"), default) { IsAdopted = true };
-        return new PmemMapping(file, Persister.For(file, new LingeringLines(), FileMapper.System, new Sysfs("/nowhere")));
+        var facts = new MappingFacts("memory", new ByteRange(0, memory.Length), MappingKind.FileDax, isReadOnly, "memory_controller", platform);
+        var file = new MappedFile(memory.Address, MappingInfo.Decide(facts).ValueOrThrow("memory"), default) { IsAdopted = true };
+        return new PmemMapping(file, Persister.For(file, lines, FileMapper.System, new Sysfs("/nowhere")));
     }
 
     private static string Told(Action call)
@@ -73,6 +95,24 @@ internal static unsafe class ShortCallTesting
     }
 
     private static void Refuse(object owner) => throw new InvalidOperationException((string)owner);
+
+    /// <summary>C6 07 ib is mov byte [rdi], ib.</summary>
+    private readonly struct MarkingLines : ILineInstructions
+    {
+        private static readonly nint[] s_placed =
+            ExecutablePage.TryPlace([.. Enumerable.Range(1, 4).Select(which => new byte[] { 0xF3, 0x0F, 0x1E, 0xFA, 0xC6, 0x07, (byte)which, 0xC3 })])
+            ?? throw new InvalidOperationException("no executable memory");
+
+        public ShortCalls Short => new(s_placed[0], s_placed[1], s_placed[2], s_placed[3]);
+
+        public void WriteBack(nint start, nint end) { }
+
+        public void WriteBackAndFence(nint start, nint end) { }
+
+        public void DeepWriteBack(nint start, nint end) { }
+
+        public void Fence() { }
+    }
 
     /// <summary>Instructions of System V on x86-64: see X64ShortStubs.cs; 83 E8 01 is sub eax, 1, F3 90 is pause (Intel SDM vol. 2).</summary>
     private readonly struct LingeringLines : ILineInstructions

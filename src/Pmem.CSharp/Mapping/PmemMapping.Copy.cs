@@ -51,7 +51,7 @@ public sealed unsafe partial class PmemMapping
     /// <exception cref="PmemException">The storage failed, at this call or before; the value is stored, and may be lost.</exception>
     public void Write<T>(long offset, T value, PmemCopyOptions options = PmemCopyOptions.None) where T : unmanaged
     {
-        if (options != PmemCopyOptions.None || !_short.TakesStore(sizeof(T)) || !Bounds.isInside(_length, offset, sizeof(T)))
+        if (options != PmemCopyOptions.None || !_short.TakesStore(sizeof(T)) || !_short.Takes(offset, sizeof(T)) || !Bounds.isInside(_length, offset, sizeof(T)))
         {
             WriteBytes(offset, value, options);
             return;

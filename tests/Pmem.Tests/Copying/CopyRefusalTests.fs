@@ -18,6 +18,73 @@ let private refuses<'e when 'e :> exn> words action =
     for word: string in words do
         Expect.stringContains failure.Message word "message"
 
+let private ten = Array.zeroCreate<byte> 10
+
+let private pastTheEnd isRecorded () =
+    use twin = twin (platformWith 256 []) StoreGranularity.CacheLine isRecorded
+    let map, length = twin.Mapping, twin.Mapping.Length
+    let before = map.ReadOnlySpan.ToArray()
+
+    for offset in [ length - 7L; length; length + 1L; -1L; Int64.MinValue; Int64.MaxValue ] do
+        for action in
+            [
+                (fun () -> map.Write(offset, ReadOnlySpan ten))
+                (fun () -> map.Write(offset, 1L))
+                (fun () -> map.Store(offset, 1L))
+                (fun () -> map.Read<int64> offset |> ignore)
+                (fun () -> map.Fill(offset, 10L, 0uy))
+                (fun () -> map.Persist(offset, 10L))
+                (fun () -> map.Move(0L, offset, 10L))
+                (fun () -> map.Move(offset, 0L, 10L))
+            ] do
+            refuses<ArgumentOutOfRangeException> [ $"{offset}" ] action
+
+    for length in [ length; -1L; Int64.MinValue; Int64.MaxValue ] do
+        for action in
+            [
+                (fun () -> map.Fill(1L, length, 0uy))
+                (fun () -> map.Persist(1L, length))
+                (fun () -> map.Move(1L, 0L, length))
+            ] do
+            refuses<ArgumentOutOfRangeException> [ $"{length}" ] action
+
+    Expect.equal (map.ReadOnlySpan.ToArray()) before "bytes"
+    Expect.isEmpty (twin.Recorder.Take()) "instructions"
+
+let private disposed isRecorded () =
+    let twin = twin (platformWith 256 []) StoreGranularity.CacheLine isRecorded
+    let map = twin.Mapping
+    twin.Dispose()
+
+    for action in
+        [
+            (fun () -> map.Write(0L, ReadOnlySpan ten))
+            (fun () -> map.Write(0L, 1L))
+            (fun () -> map.Store(0L, 1L))
+            (fun () -> map.Read<int64> 0L |> ignore)
+            (fun () -> map.Fill(0L, 1L, 0uy))
+            (fun () -> map.Persist(0L, 1L))
+            (fun () -> map.Move(0L, 1L, 1L))
+        ] do
+        refuses<ObjectDisposedException> [ map.Path ] action
+
+let private readOnlyLines () =
+    use memory = new GuardedMemory(4096)
+    use map = ShortCallTesting.ReadOnly memory
+
+    for action in
+        [
+            (fun () -> map.Write(0L, ReadOnlySpan [| 1uy |]))
+            (fun () -> map.Write(0L, 1L))
+            (fun () -> map.Store(0L, 1L))
+            (fun () -> map.Fill(0L, 1L, 1uy))
+            (fun () -> map.Move(0L, 1L, 1L))
+        ] do
+        refuses<InvalidOperationException> [ "read-only" ] action
+
+    map.Persist(0L, 8L)
+    Expect.isFalse (memory.Span.ContainsAnyExcept 0uy) "bytes"
+
 let tests =
     testSequenced
     <| testList
@@ -40,38 +107,11 @@ let tests =
                 Expect.equal (twin.Mapping.ReadOnlySpan.ToArray()) before "bytes"
                 Expect.isEmpty (twin.Recorder.Take()) "instructions")
 
-            testCase "past the end" (fun () ->
-                use twin = twin (platformWith 256 []) StoreGranularity.CacheLine true
-                let map, length = twin.Mapping, twin.Mapping.Length
+            for isRecorded, how in [ true, "recorded"; false, "by the machine's own code" ] do
+                testCase $"past the end, {how}" (pastTheEnd isRecorded)
+                testCase $"disposed, {how}" (disposed isRecorded)
 
-                let outside action =
-                    refuses<ArgumentOutOfRangeException> [] action
-
-                let ten = Array.zeroCreate<byte> 10
-                outside (fun () -> map.Write(length - 9L, ReadOnlySpan ten))
-                outside (fun () -> map.Write(-1L, ReadOnlySpan ten))
-                outside (fun () -> map.Write(length - 7L, 1L))
-                outside (fun () -> map.Read<int64>(length - 7L) |> ignore)
-                outside (fun () -> map.Fill(1L, length, 0uy))
-                outside (fun () -> map.Fill(0L, -1L, 0uy))
-                outside (fun () -> map.Fill(Int64.MaxValue, 1L, 0uy))
-                outside (fun () -> map.Move(0L, length - 9L, 10L))
-                outside (fun () -> map.Move(length - 9L, 0L, 10L))
-                outside (fun () -> map.Move(0L, -1L, 1L))
-                Expect.isEmpty (twin.Recorder.Take()) "instructions")
-
-            testCase "disposed" (fun () ->
-                let twin = twin (platformWith 256 []) StoreGranularity.CacheLine true
-                twin.Dispose()
-
-                let disposed action =
-                    refuses<ObjectDisposedException> [] action
-
-                disposed (fun () -> twin.Mapping.Write(0L, ReadOnlySpan [| 1uy |]))
-                disposed (fun () -> twin.Mapping.Write(0L, 1L))
-                disposed (fun () -> twin.Mapping.Read<int64> 0L |> ignore)
-                disposed (fun () -> twin.Mapping.Fill(0L, 1L, 0uy))
-                disposed (fun () -> twin.Mapping.Move(0L, 1L, 1L)))
+            testCase "read-only, of lines" readOnlyLines
 
             testCase "read-only" (fun () ->
                 Harness.inDirectory (fun directory ->

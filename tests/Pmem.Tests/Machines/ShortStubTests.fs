@@ -189,6 +189,49 @@ let private closed kind () =
 
     Expect.isFalse (memory.Span.ContainsAnyExcept 7uy) "bytes"
 
+/// What is placed is what is pinned, for each call.
+let private isPlaced (kind, fence) () =
+    let code =
+        [
+            X64ShortStubs.Copy(kind, fence, 64)
+            X64ShortStubs.Fill(kind, fence, 64)
+            X64ShortStubs.Persist(kind, fence, 64)
+            X64ShortStubs.Store()
+        ]
+
+    match PlacedStubs.TryPlace(Runtime.InteropServices.Architecture.X64, 64) with
+    | null -> failtest "no executable memory"
+    | placed ->
+        let short = placed.Lines(kind, kind, fence).Short
+
+        for call, expected in List.indexed code do
+            Expect.equal (ShortCallTesting.CodeOf(short, expected.Length)[call]) expected $"call {call}"
+
+let internal isSystemV () =
+    Runtime.InteropServices.RuntimeInformation.ProcessArchitecture = Runtime.InteropServices.Architecture.X64
+    && not (OperatingSystem.IsWindows())
+
+/// Each member of a mapping runs the code that is meant for it.
+let private members () =
+    use memory = new GuardedMemory(4096)
+    use map = ShortCallTesting.Marking memory
+
+    let members: (string * byte * (unit -> unit)) list =
+        [
+            "write", 1uy, (fun () -> map.Write(0L, ReadOnlySpan(Array.zeroCreate<byte> 30)))
+            "write a word", 2uy, (fun () -> map.Write(0L, 1L))
+            "write a byte", 2uy, (fun () -> map.Write(0L, 1uy))
+            "write three words", 1uy, (fun () -> map.Write(0L, struct (1L, 2L, 3L)))
+            "fill", 2uy, (fun () -> map.Fill(0L, 30L, 1uy))
+            "persist", 3uy, (fun () -> map.Persist(0L, 30L))
+            "store", 4uy, (fun () -> map.Store(0L, 1s))
+        ]
+
+    for name, code, call in members do
+        memory.Span.Clear()
+        call ()
+        Expect.equal (memory.Span[0]) code name
+
 let private taken () =
     let short =
         ShortCallTesting.For(ShortCalls(1n, 1n, 1n, 1n), plan PmemCopyOptions.None)
@@ -262,5 +305,15 @@ let tests =
                 Harness.needing writeBack (fun () -> isThere kind) $"{writeBack}: an owner that is closed" (closed kind)
 
             testCase "a store: exactly these instructions" storePinned
+
+            for kind, _ in kinds do
+                for fence in [ Sfence; Mfence ] do
+                    Harness.needing
+                        "x86-64 with System V"
+                        isSystemV
+                        $"{kind} and {fence}: what is placed"
+                        (isPlaced (kind, fence))
+
+            Harness.needing "x86-64 with System V" isSystemV "each member of a mapping calls its own" members
             testCase "which lengths they take is the plan's word" taken
         ]

@@ -208,10 +208,6 @@ let private waitsForShort platform (call: PmemMapping -> unit) () =
     Expect.throwsT<ObjectDisposedException> (fun () -> call map) "the next one is refused"
     Expect.isFalse (at 0) "before it touched anything"
 
-let private isSystemV () =
-    Runtime.InteropServices.RuntimeInformation.ProcessArchitecture = Runtime.InteropServices.Architecture.X64
-    && not (OperatingSystem.IsWindows())
-
 let private isForgotten directory =
     let path = Path.Combine(directory, "f")
     let map = PmemMapping.Create(path, 8192L)
@@ -241,13 +237,13 @@ let tests =
             for name, call in shortCalls do
                 Harness.needing
                     "x86-64 with System V"
-                    isSystemV
+                    ShortStubTests.isSystemV
                     $"a Dispose waits for a short call: {name}"
                     (waitsForShort (Platform.x64 Clwb) call)
 
             Harness.needing
                 "x86-64 with System V"
-                isSystemV
+                ShortStubTests.isSystemV
                 "a Dispose waits for a short persist where no copy is short"
                 (waitsForShort (CopyPlanTests.platformWith 256 [ "PMEM_MOVNT_THRESHOLD", "0" ]) (_.Persist(0L, 30L)))
 
