@@ -80,10 +80,21 @@ internal static unsafe class ShortCallTesting
         }),
     ];
 
-    private static PmemMapping Over<TLines>(GuardedMemory memory, Platform platform, TLines lines, bool isReadOnly) where TLines : struct, ILineInstructions
+    /// <summary>A mapping of all pages of memory but the first and the last: what strays a little harms nobody, and is seen.</summary>
+    public static PmemMapping InTheMiddle(GuardedMemory memory)
     {
-        var facts = new MappingFacts("memory", new ByteRange(0, memory.Length), MappingKind.FileDax, isReadOnly, "memory_controller", platform);
-        var file = new MappedFile(memory.Address, MappingInfo.Decide(facts).ValueOrThrow("memory"), default) { IsAdopted = true };
+        int page = Environment.SystemPageSize;
+        return Over(memory, Platform.X64(WriteBackKind.Clwb), PmemPlatform.CurrentLines, isReadOnly: false, new ByteRange(page, memory.Length - 2 * page));
+    }
+
+    private static PmemMapping Over<TLines>(GuardedMemory memory, Platform platform, TLines lines, bool isReadOnly) where TLines : struct, ILineInstructions =>
+        Over(memory, platform, lines, isReadOnly, new ByteRange(0, memory.Length));
+
+    private static PmemMapping Over<TLines>(GuardedMemory memory, Platform platform, TLines lines, bool isReadOnly, ByteRange bytes)
+        where TLines : struct, ILineInstructions
+    {
+        var facts = new MappingFacts("memory", new ByteRange(0, bytes.Length), MappingKind.FileDax, isReadOnly, "memory_controller", platform);
+        var file = new MappedFile(memory.Address + (nint)bytes.Offset, MappingInfo.Decide(facts).ValueOrThrow("memory"), default) { IsAdopted = true };
         return new PmemMapping(file, Persister.For(file, lines, FileMapper.System, new Sysfs("/nowhere")));
     }
 

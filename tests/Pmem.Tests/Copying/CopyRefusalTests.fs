@@ -20,9 +20,8 @@ let private refuses<'e when 'e :> exn> words action =
 
 let private ten = Array.zeroCreate<byte> 10
 
-let private pastTheEnd isRecorded () =
-    use twin = twin (platformWith 256 []) StoreGranularity.CacheLine isRecorded
-    let map, length = twin.Mapping, twin.Mapping.Length
+let private pastTheEnd (map: PmemMapping) =
+    let length = map.Length
     let before = map.ReadOnlySpan.ToArray()
 
     for offset in [ length - 7L; length; length + 1L; -1L; Int64.MinValue; Int64.MaxValue ] do
@@ -49,7 +48,17 @@ let private pastTheEnd isRecorded () =
             refuses<ArgumentOutOfRangeException> [ $"{length}" ] action
 
     Expect.equal (map.ReadOnlySpan.ToArray()) before "bytes"
+
+let private pastTheEndRecorded () =
+    use twin = twin (platformWith 256 []) StoreGranularity.CacheLine true
+    pastTheEnd twin.Mapping
     Expect.isEmpty (twin.Recorder.Take()) "instructions"
+
+let private pastTheEndByMachineCode () =
+    use memory = new GuardedMemory(3 * Environment.SystemPageSize)
+    use map = ShortCallTesting.InTheMiddle memory
+    pastTheEnd map
+    Expect.isFalse (memory.Span.ContainsAnyExcept 0uy) "nor beside it"
 
 let private disposed isRecorded () =
     let twin = twin (platformWith 256 []) StoreGranularity.CacheLine isRecorded
@@ -107,10 +116,10 @@ let tests =
                 Expect.equal (twin.Mapping.ReadOnlySpan.ToArray()) before "bytes"
                 Expect.isEmpty (twin.Recorder.Take()) "instructions")
 
-            for isRecorded, how in [ true, "recorded"; false, "by the machine's own code" ] do
-                testCase $"past the end, {how}" (pastTheEnd isRecorded)
-                testCase $"disposed, {how}" (disposed isRecorded)
-
+            testCase "past the end" pastTheEndRecorded
+            testCase "past the end, by the machine's own code" pastTheEndByMachineCode
+            testCase "disposed" (disposed true)
+            testCase "disposed, by the machine's own code" (disposed false)
             testCase "read-only, of lines" readOnlyLines
 
             testCase "read-only" (fun () ->
