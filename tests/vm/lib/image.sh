@@ -11,6 +11,7 @@ build_image() {
   say "publish: the tests"
   publish "$top/tests/Pmem.Tests" "$published/tests"
   publish "$here/PowerCut" "$published/powercut"
+  [ -z "${PMEM_VM_EXTRA:-}" ] || cp -r "$PMEM_VM_EXTRA" "$published/extra"
   runtime=$(runtime_folder)
   key=$({ echo "$runtime"; image_tools; find "$published" -type f -exec sha256sum {} +; cat "$here/lib/image.sh"; } |
     sha256sum | cut -c 1-16)
