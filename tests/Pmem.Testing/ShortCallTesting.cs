@@ -11,7 +11,7 @@ internal static unsafe class ShortCallTesting
     /// <summary>Long enough for another thread to come meanwhile: some hundred milliseconds.</summary>
     private const int Pauses = 20_000_000;
 
-    private static readonly string[] s_fields = ["_copy", "_fill", "_persist", "_store"];
+    private static readonly string[] s_fields = ["_copy", "_copyPast", "_fill", "_fillPast", "_persist", "_store"];
 
     public static ShortCalls For(ShortCalls all, CopyPlan plan) => all.For(plan, &Refuse);
 
@@ -67,18 +67,19 @@ internal static unsafe class ShortCallTesting
     public static PmemMapping ReadOnly(GuardedMemory memory) =>
         Over(memory, Platform.X64(WriteBackKind.Clwb), PmemPlatform.CurrentLines, isReadOnly: true);
 
-    /// <summary>A mapping whose every short call stores, at the first byte, which code it is: 1 to 4, as a constructor is given them.</summary>
-    public static PmemMapping Marking(GuardedMemory memory) => Over(memory, Platform.X64(WriteBackKind.Clwb), new MarkingLines(), isReadOnly: false);
+    /// <summary>Short calls of code that is nowhere.</summary>
+    public static ShortCalls Nowhere() => new([1, 1, 1, 1, 1, 1]);
 
-    /// <summary>The first bytes of the code of each call, as a constructor is given them.</summary>
-    public static byte[][] CodeOf(ShortCalls calls, int length) =>
-    [
-        .. s_fields.Select(name =>
-        {
-            FieldInfo field = typeof(ShortCalls).GetField(name, BindingFlags.Instance | BindingFlags.NonPublic) ?? throw new MissingFieldException(name);
-            return new ReadOnlySpan<byte>((void*)(nint)(field.GetValue(calls) ?? 0), length).ToArray();
-        }),
-    ];
+    /// <summary>A mapping whose every short call stores, at the first byte, which code it is: 1 to 6, as a constructor is given them.</summary>
+    public static PmemMapping Marking(GuardedMemory memory, Platform platform) => Over(memory, platform, new MarkingLines(), isReadOnly: false);
+
+    /// <summary>The first bytes of the code of a call, numbered as a constructor is given them.</summary>
+    public static byte[] CodeOf(ShortCalls calls, int which, int length)
+    {
+        string name = s_fields[which];
+        FieldInfo field = typeof(ShortCalls).GetField(name, BindingFlags.Instance | BindingFlags.NonPublic) ?? throw new MissingFieldException(name);
+        return new ReadOnlySpan<byte>((void*)(nint)(field.GetValue(calls) ?? 0), length).ToArray();
+    }
 
     /// <summary>A mapping of all pages of memory but the first and the last: what strays a little harms nobody, and is seen.</summary>
     public static PmemMapping InTheMiddle(GuardedMemory memory)
@@ -111,10 +112,10 @@ internal static unsafe class ShortCallTesting
     private readonly struct MarkingLines : ILineInstructions
     {
         private static readonly nint[] s_placed =
-            ExecutablePage.TryPlace([.. Enumerable.Range(1, 4).Select(which => new byte[] { 0xF3, 0x0F, 0x1E, 0xFA, 0xC6, 0x07, (byte)which, 0xC3 })])
+            ExecutablePage.TryPlace([.. Enumerable.Range(1, 6).Select(which => new byte[] { 0xF3, 0x0F, 0x1E, 0xFA, 0xC6, 0x07, (byte)which, 0xC3 })])
             ?? throw new InvalidOperationException("no executable memory");
 
-        public ShortCalls Short => new(s_placed[0], s_placed[1], s_placed[2], s_placed[3]);
+        public ShortCalls Short => new(s_placed);
 
         public void WriteBack(nint start, nint end) { }
 
@@ -136,7 +137,7 @@ internal static unsafe class ShortCallTesting
 
         private static readonly nint s_placed = (ExecutablePage.TryPlace(s_code) ?? throw new InvalidOperationException("no executable memory"))[0];
 
-        public ShortCalls Short => new(s_placed, s_placed, s_placed, s_placed);
+        public ShortCalls Short => new([s_placed, s_placed, s_placed, s_placed, s_placed, s_placed]);
 
         public void WriteBack(nint start, nint end) { }
 

@@ -79,9 +79,7 @@ internal sealed class PlacedStubs
 
     /// <summary>Takes nothing where there is no such code, or executable memory is refused by now.</summary>
     private static ShortCalls PlaceShort(byte[][] code) =>
-        code.Length != 0 && ExecutablePage.TryPlace(code) is [var copy, var fill, var persist, var store]
-            ? new ShortCalls(copy, fill, persist, store)
-            : default;
+        code.Length != 0 && ExecutablePage.TryPlace(code) is nint[] placed ? new ShortCalls(placed) : default;
 
     private static PlacedStubs? TryPlace<TCode>(int lineSizeBytes) where TCode : IStubCode
     {

@@ -30,43 +30,49 @@ internal readonly unsafe struct ShortCalls
     /// <summary>The longest persist: a collection waits no longer than for this many lines.</summary>
     public const int LongestPersistBytes = StubLines.ChunkBytes;
 
-    private const ulong LineMask = CacheLine.SizeBytes - 1, EachByte = 0x0101010101010101;
+    private const ulong EachByte = 0x0101010101010101;
 
-    private readonly delegate*<byte*, ref byte, nuint, ref bool, object, delegate*<object, void>, void> _copy;
-    private readonly delegate*<byte*, ulong, nuint, ref bool, object, delegate*<object, void>, void> _fill, _persist, _store;
+    private readonly delegate*<byte*, ref byte, nuint, ref bool, object, delegate*<object, void>, void> _copy, _copyPast;
+    private readonly delegate*<byte*, ulong, nuint, ref bool, object, delegate*<object, void>, void> _fill, _fillPast, _persist, _store;
     private readonly delegate*<object, void> _whenClosed;
-    private readonly ulong _belowBytes, _persistBytes;
+    private readonly ulong _copyBytes, _persistBytes;
 
-    /// <param name="copy">The code of a copy,</param>
-    /// <param name="fill">of a fill,</param>
-    /// <param name="persist">of a persist,</param>
-    /// <param name="store">and of a store: see <see cref="IStubCode.Short"/>.</param>
-    public ShortCalls(nint copy, nint fill, nint persist, nint store)
+    /// <param name="code">The code of each: see <see cref="IStubCode.Short"/>.</param>
+    public ShortCalls(ReadOnlySpan<nint> code)
     {
-        _copy = (delegate*<byte*, ref byte, nuint, ref bool, object, delegate*<object, void>, void>)copy;
-        _fill = (delegate*<byte*, ulong, nuint, ref bool, object, delegate*<object, void>, void>)fill;
-        _persist = (delegate*<byte*, ulong, nuint, ref bool, object, delegate*<object, void>, void>)persist;
-        _store = (delegate*<byte*, ulong, nuint, ref bool, object, delegate*<object, void>, void>)store;
-        _belowBytes = LongestBytes + 1;
+        _copy = (delegate*<byte*, ref byte, nuint, ref bool, object, delegate*<object, void>, void>)code[0];
+        _copyPast = (delegate*<byte*, ref byte, nuint, ref bool, object, delegate*<object, void>, void>)code[1];
+        _fill = (delegate*<byte*, ulong, nuint, ref bool, object, delegate*<object, void>, void>)code[2];
+        _fillPast = (delegate*<byte*, ulong, nuint, ref bool, object, delegate*<object, void>, void>)code[3];
+        _persist = (delegate*<byte*, ulong, nuint, ref bool, object, delegate*<object, void>, void>)code[4];
+        _store = (delegate*<byte*, ulong, nuint, ref bool, object, delegate*<object, void>, void>)code[5];
+        _copyBytes = LongestBytes;
         _persistBytes = LongestPersistBytes;
     }
 
-    private ShortCalls(ShortCalls all, ulong belowBytes, delegate*<object, void> whenClosed)
+    private ShortCalls(ShortCalls all, CopyPlan plan, delegate*<object, void> whenClosed)
     {
         this = all;
-        _belowBytes = Math.Min(all._belowBytes, belowBytes);
         _whenClosed = whenClosed;
+        bool isPast = plan.IsNonTemporal(CacheLine.SizeBytes);
+        if (isPast)
+        {
+            _copy = _copyPast;
+            _fill = _fillPast;
+        }
+        long below = isPast ? plan.MixedNonTemporalFromBytes : Math.Min(plan.MixedNonTemporalFromBytes, plan.NonTemporalFromBytes);
+        _copyBytes = Math.Min(all._copyBytes, (ulong)Math.Max(below - 1, 0));
     }
 
-    /// <summary>The same for what this plan stores through the cache, writes back and waits for.</summary>
+    /// <summary>The same for what this plan writes back and waits for; whole lines past the cache where it has them go there.</summary>
     /// <param name="plan">The plan of a copy without options.</param>
     /// <param name="whenClosed">What a call does instead where the owner is closed, as its caller's last act; it throws.</param>
     public ShortCalls For(CopyPlan plan, delegate*<object, void> whenClosed) =>
-        plan.WritesBack && plan.Fences ? new ShortCalls(this, (ulong)plan.MixedNonTemporalFromBytes, whenClosed) : default;
+        plan.WritesBack && plan.Fences ? new ShortCalls(this, plan, whenClosed) : default;
 
-    /// <summary>Whether a copy to this offset of a mapping is one of these. Whole lines may go past the cache, and never are.</summary>
+    /// <summary>Whether a copy or fill of this length is one of these.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool Takes(long offset, long length) => (ulong)length < _belowBytes && (((ulong)offset | (ulong)length) & LineMask) != 0 && length != 0;
+    public bool Takes(long length) => (ulong)(length - 1) < _copyBytes;
 
     /// <summary>Whether a store of this length is one of these.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

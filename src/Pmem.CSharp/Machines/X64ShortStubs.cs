@@ -12,6 +12,9 @@ namespace Pmem;
 //  48 8D 74 17 FF   48 83 E7 ib            lea rsi, [rdi+rdx-1]   and rdi, -ib     the same, LEA, AND
 //  modrm 40|44: one byte of distance; 44 with sib 16|17: [rsi|rdi + rdx + distance]   Intel SDM vol. 2A, 2.1.5
 //  write-backs, fences, ret                see X64Stubs.cs
+//  0F 2B /r                                movntps m128, xmm (aligned)             the same, MOVNTPS
+//  89 F8   09 D0   A8 3F   0F 85 cd        mov eax, edi   or eax, edx   test al, 63   jne
+//                                                                                  the same, MOV, OR, TEST, Jcc
 //  80 39 00   74 cb                        cmp byte [rcx], 0   je                  the same, CMP, Jcc
 //  4C 89 C7   41 FF E1                     mov rdi, r8   jmp r9                    the same, MOV, JMP
 //  arguments in rdi, rsi, rdx, rcx, r8, r9; rax and all vectors may be changed     System V ABI, AMD64 supplement, 3.2.3
@@ -36,12 +39,23 @@ internal static class X64ShortStubs
     /// <summary>How each function begins: nothing is touched where the flag is set.</summary>
     private static readonly byte[] s_start = [.. X64Stubs.BranchTarget, 0x80, 0x39, 0x00, 0x74, 0x06, 0x4C, 0x89, 0xC7, 0x41, 0xFF, 0xE1];
 
+    /// <summary>Twice the second argument, in a vector.</summary>
+    private static readonly byte[] s_pattern = [0x66, 0x48, 0x0F, 0x6E, 0xC6, 0x66, 0x0F, 0x6C, 0xC0];
+
     public static byte[] Copy(WriteBackKind kind, FenceKind fence, int lineSizeBytes) =>
-        Code([], CopyWords, CopyVectors, Ending(kind, fence, lineSizeBytes));
+        [.. s_start, .. Code([], CopyWords, CopyVectors, Ending(kind, fence, lineSizeBytes))];
 
     /// <summary>The second argument is the byte, eight times.</summary>
     public static byte[] Fill(WriteBackKind kind, FenceKind fence, int lineSizeBytes) =>
-        Code([0x66, 0x48, 0x0F, 0x6E, 0xC6, 0x66, 0x0F, 0x6C, 0xC0], FillWords, FillVectors, Ending(kind, fence, lineSizeBytes));
+        [.. s_start, .. Code(s_pattern, FillWords, FillVectors, Ending(kind, fence, lineSizeBytes))];
+
+    /// <summary>A copy whose whole lines go past the cache, and are not written back.</summary>
+    public static byte[] CopyPast(WriteBackKind kind, FenceKind fence, int lineSizeBytes) =>
+        [.. s_start, .. Lines([], CopyVectorsPast, fence), .. Code([], CopyWords, CopyVectors, Ending(kind, fence, lineSizeBytes))];
+
+    /// <inheritdoc cref="CopyPast"/>
+    public static byte[] FillPast(WriteBackKind kind, FenceKind fence, int lineSizeBytes) =>
+        [.. s_start, .. Lines(s_pattern, FillVectorsPast, fence), .. Code(s_pattern, FillWords, FillVectors, Ending(kind, fence, lineSizeBytes))];
 
     /// <summary>The second argument is not used.</summary>
     public static byte[] Persist(WriteBackKind kind, FenceKind fence, int lineSizeBytes) => [.. s_start, .. Ending(kind, fence, lineSizeBytes)];
@@ -57,7 +71,7 @@ internal static class X64ShortStubs
             .. Unless(2 * VectorBytes, Above, [.. vectors(2), .. ending]), .. Unless(4 * VectorBytes, Above, [.. vectors(4), .. ending]),
             .. Unless(8 * VectorBytes, Above, [.. vectors(8), .. ending]), .. vectors(16), .. ending,
         ];
-        return [.. s_start, .. start, .. Unless(VectorBytes, NotBelow, Shorter(words, ending)), .. longer];
+        return [.. start, .. Unless(VectorBytes, NotBelow, Shorter(words, ending)), .. longer];
     }
 
     private static byte[] Shorter(Func<int, byte[]> words, byte[] ending) =>
@@ -81,9 +95,27 @@ internal static class X64ShortStubs
         ? Store(1, AtStart(Rsi, Rdi))
         : [.. Store(bytes, AtStart(Rsi, Rdi)), .. Store(bytes, AtEnd(Rsi, Rdi, -bytes))];
 
-    private static byte[] CopyVectors(int count) => [.. EachVector(count, 0x10, Rsi, vector => vector), .. EachVector(count, 0x11, Rdi, vector => vector)];
+    /// <summary>One to four whole lines past the cache, and then the fence; a jump over it where the destination is something else.</summary>
+    private static byte[] Lines(byte[] start, Func<int, byte[]> vectors, FenceKind fence)
+    {
+        byte[] ending = [.. X64Stubs.Instruction(fence), 0xC3];
+        byte[] lines =
+        [
+            .. start, .. Unless(64, Above, [.. vectors(4), .. ending]), .. Unless(128, Above, [.. vectors(8), .. ending]),
+            .. Unless(192, Above, [.. vectors(12), .. ending]), .. vectors(16), .. ending,
+        ];
+        return [0x89, 0xF8, 0x09, 0xD0, 0xA8, 0x3F, 0x0F, 0x85, .. Word(lines.Length), .. lines];
+    }
+
+    private static byte[] CopyVectors(int count) => [.. Loads(count), .. EachVector(count, 0x11, Rdi, vector => vector)];
+
+    private static byte[] CopyVectorsPast(int count) => [.. Loads(count), .. EachVector(count, 0x2B, Rdi, vector => vector)];
+
+    private static byte[] Loads(int count) => EachVector(count, 0x10, Rsi, vector => vector);
 
     private static byte[] FillVectors(int count) => EachVector(count, 0x11, Rdi, _ => 0);
+
+    private static byte[] FillVectorsPast(int count) => EachVector(count, 0x2B, Rdi, _ => 0);
 
     /// <summary>Half of the vectors from the start on, half up to the end.</summary>
     private static byte[] EachVector(int count, byte operation, byte address, Func<int, int> register) =>

@@ -32,8 +32,9 @@ internal readonly struct X64Stubs : IStubCode
 
     public static byte[][] Short(WriteBackKind kind, FenceKind fence, int lineSizeBytes) =>
     [
-        X64ShortStubs.Copy(kind, fence, lineSizeBytes), X64ShortStubs.Fill(kind, fence, lineSizeBytes), X64ShortStubs.Persist(kind, fence, lineSizeBytes),
-        X64ShortStubs.Store(),
+        X64ShortStubs.Copy(kind, fence, lineSizeBytes), X64ShortStubs.CopyPast(kind, fence, lineSizeBytes),
+        X64ShortStubs.Fill(kind, fence, lineSizeBytes), X64ShortStubs.FillPast(kind, fence, lineSizeBytes),
+        X64ShortStubs.Persist(kind, fence, lineSizeBytes), X64ShortStubs.Store(),
     ];
 
     public static byte[] Fence(FenceKind fence) => [.. BranchTarget, .. Instruction(fence), 0xC3];

@@ -22,7 +22,7 @@ public sealed unsafe partial class PmemMapping
     /// </remarks>
     public void Write(long offset, ReadOnlySpan<byte> source, PmemCopyOptions options = PmemCopyOptions.None)
     {
-        if (options != PmemCopyOptions.None || !_short.Takes(offset, source.Length) || !Bounds.isInside(_length, offset, source.Length))
+        if (options != PmemCopyOptions.None || !_short.Takes(source.Length) || !Bounds.isInside(_length, offset, source.Length))
         {
             WriteLong(offset, source, options);
             return;
@@ -51,7 +51,7 @@ public sealed unsafe partial class PmemMapping
     /// <exception cref="PmemException">The storage failed, at this call or before; the value is stored, and may be lost.</exception>
     public void Write<T>(long offset, T value, PmemCopyOptions options = PmemCopyOptions.None) where T : unmanaged
     {
-        if (options != PmemCopyOptions.None || !_short.TakesStore(sizeof(T)) || !_short.Takes(offset, sizeof(T)) || !Bounds.isInside(_length, offset, sizeof(T)))
+        if (options != PmemCopyOptions.None || !_short.TakesStore(sizeof(T)) || !_short.Takes(sizeof(T)) || !Bounds.isInside(_length, offset, sizeof(T)))
         {
             WriteBytes(offset, value, options);
             return;
@@ -97,7 +97,7 @@ public sealed unsafe partial class PmemMapping
     /// <exception cref="PmemException">The storage failed, at this call or before; the bytes are stored, and may be lost.</exception>
     public void Fill(long offset, long length, byte value, PmemCopyOptions options = PmemCopyOptions.None)
     {
-        if (options != PmemCopyOptions.None || !_short.Takes(offset, length) || !Bounds.isInside(_length, offset, length))
+        if (options != PmemCopyOptions.None || !_short.Takes(length) || !Bounds.isInside(_length, offset, length))
         {
             FillLong(offset, length, value, options);
             return;

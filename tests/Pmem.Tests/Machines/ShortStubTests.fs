@@ -69,16 +69,18 @@ let private places address count =
             else $"[{address}+rdx-{count - vector:X}0h]"
     ]
 
-let private stores register count =
+let private stores mnemonic register count =
     places "rdi" count
-    |> List.mapi (fun vector place -> $"movups {place},xmm{register vector}")
+    |> List.mapi (fun vector place -> $"{mnemonic} {place},xmm{register vector}")
 
-let private copyVectors count =
+let private copyVectors mnemonic count =
     (places "rsi" count
      |> List.mapi (fun vector place -> $"movups xmm{vector},{place}"))
-    @ stores id count
+    @ stores mnemonic id count
 
-let private fillVectors count = stores (fun _ -> 0) count
+let private fillVectors mnemonic count = stores mnemonic (fun _ -> 0) count
+
+let private pattern = [ "movq xmm0,rsi"; "punpcklqdq xmm0,xmm0" ]
 
 /// Before anything is touched.
 let private unlessClosed =
@@ -92,9 +94,20 @@ let private shorter words ending =
     @ words 1
     @ ending
 
-let private expected start words vectors ending =
-    unlessClosed
+/// One to four whole lines past the cache.
+let private lines start vectors fence =
+    [ "mov eax,edi"; "or eax,edx"; "test al,3Fh"; "jne" ]
     @ start
+    @ List.concat
+        [
+            for bytes, count in [ "40h", 4; "80h", 8; "0C0h", 12 ] ->
+                [ $"cmp rdx,{bytes}"; "ja" ] @ vectors count @ [ fence; "ret" ]
+        ]
+    @ vectors 16
+    @ [ fence; "ret" ]
+
+let private expected start words vectors ending =
+    start
     @ [ "cmp rdx,10h"; "jae" ]
     @ shorter words ending
     @ List.concat
@@ -107,12 +120,20 @@ let private expected start words vectors ending =
 let private pinned (kind, writeBack) (fence, fenceMnemonic) () =
     let ending = ending writeBack fenceMnemonic
 
-    Expect.equal (listing (X64ShortStubs.Copy(kind, fence, 64))) (expected [] copyWords copyVectors ending) "copy"
+    let copy = expected [] copyWords (copyVectors "movups") ending
+    let fill = expected pattern fillWords (fillVectors "movups") ending
+    Expect.equal (listing (X64ShortStubs.Copy(kind, fence, 64))) (unlessClosed @ copy) "copy"
+    Expect.equal (listing (X64ShortStubs.Fill(kind, fence, 64))) (unlessClosed @ fill) "fill"
 
     Expect.equal
-        (listing (X64ShortStubs.Fill(kind, fence, 64)))
-        (expected [ "movq xmm0,rsi"; "punpcklqdq xmm0,xmm0" ] fillWords fillVectors ending)
-        "fill"
+        (listing (X64ShortStubs.CopyPast(kind, fence, 64)))
+        (unlessClosed @ lines [] (copyVectors "movntps") fenceMnemonic @ copy)
+        "a copy, whole lines past the cache"
+
+    Expect.equal
+        (listing (X64ShortStubs.FillPast(kind, fence, 64)))
+        (unlessClosed @ lines pattern (fillVectors "movntps") fenceMnemonic @ fill)
+        "a fill, whole lines past the cache"
 
     Expect.equal (listing (X64ShortStubs.Persist(kind, fence, 64))) (unlessClosed @ ending) "persist"
 
@@ -124,9 +145,14 @@ let private machine kind =
     | null -> failtest "no executable memory"
     | placed -> placed.Lines(kind, kind, (if kind = Clflush then Mfence else Sfence)).Short
 
+let private plan flags =
+    match CopyPlan.decide (CopyPlanTests.platformWith 256 []) StoreGranularity.CacheLine flags with
+    | Ok plan -> plan
+    | Error reason -> failwith (string reason)
+
 /// At every length and alignment, beside other bytes and over the source itself, in both directions.
-let private copies kind () =
-    let short = machine kind
+let private copies kind flags () =
+    let short = ShortCallTesting.For(machine kind, plan flags)
     use memory = new GuardedMemory(4096)
 
     let pointer at =
@@ -174,11 +200,6 @@ let private persists kind () =
 
     Expect.isFalse (memory.Span.ContainsAnyExcept 7uy) "bytes"
 
-let private plan flags =
-    match CopyPlan.decide (FSharp.Platform.x64 Clwb) StoreGranularity.CacheLine flags with
-    | Ok plan -> plan
-    | Error reason -> failwith (string reason)
-
 /// Where the owner is closed, what was given is called with the owner, by the same caller, and nothing is touched.
 let private closed kind () =
     use memory = new GuardedMemory(4096)
@@ -194,7 +215,9 @@ let private isPlaced (kind, fence) () =
     let code =
         [
             X64ShortStubs.Copy(kind, fence, 64)
+            X64ShortStubs.CopyPast(kind, fence, 64)
             X64ShortStubs.Fill(kind, fence, 64)
+            X64ShortStubs.FillPast(kind, fence, 64)
             X64ShortStubs.Persist(kind, fence, 64)
             X64ShortStubs.Store()
         ]
@@ -205,26 +228,29 @@ let private isPlaced (kind, fence) () =
         let short = placed.Lines(kind, kind, fence).Short
 
         for call, expected in List.indexed code do
-            Expect.equal (ShortCallTesting.CodeOf(short, expected.Length)[call]) expected $"call {call}"
+            Expect.equal (ShortCallTesting.CodeOf(short, call, expected.Length)) expected $"call {call}"
 
 let internal isSystemV () =
     Runtime.InteropServices.RuntimeInformation.ProcessArchitecture = Runtime.InteropServices.Architecture.X64
     && not (OperatingSystem.IsWindows())
 
 /// Each member of a mapping runs the code that is meant for it.
-let private members () =
+let private members (copy: byte, fill: byte) environment () =
     use memory = new GuardedMemory(4096)
-    use map = ShortCallTesting.Marking memory
+
+    use map =
+        ShortCallTesting.Marking(memory, CopyPlanTests.platformWith 256 environment)
 
     let members: (string * byte * (unit -> unit)) list =
         [
-            "write", 1uy, (fun () -> map.Write(0L, ReadOnlySpan(Array.zeroCreate<byte> 30)))
-            "write a word", 2uy, (fun () -> map.Write(0L, 1L))
-            "write a byte", 2uy, (fun () -> map.Write(0L, 1uy))
-            "write three words", 1uy, (fun () -> map.Write(0L, struct (1L, 2L, 3L)))
-            "fill", 2uy, (fun () -> map.Fill(0L, 30L, 1uy))
-            "persist", 3uy, (fun () -> map.Persist(0L, 30L))
-            "store", 4uy, (fun () -> map.Store(0L, 1s))
+            "write", copy, (fun () -> map.Write(0L, ReadOnlySpan(Array.zeroCreate<byte> 30)))
+            "write a line", copy, (fun () -> map.Write(0L, ReadOnlySpan(Array.zeroCreate<byte> 64)))
+            "write a word", fill, (fun () -> map.Write(0L, 1L))
+            "write a byte", fill, (fun () -> map.Write(0L, 1uy))
+            "write three words", copy, (fun () -> map.Write(0L, struct (1L, 2L, 3L)))
+            "fill", fill, (fun () -> map.Fill(0L, 30L, 1uy))
+            "persist", 5uy, (fun () -> map.Persist(0L, 30L))
+            "store", 6uy, (fun () -> map.Store(0L, 1s))
         ]
 
     for name, code, call in members do
@@ -233,52 +259,46 @@ let private members () =
         Expect.equal (memory.Span[0]) code name
 
 let private taken () =
-    let short =
-        ShortCallTesting.For(ShortCalls(1n, 1n, 1n, 1n), plan PmemCopyOptions.None)
+    let callsOf environment flags =
+        match CopyPlan.decide (CopyPlanTests.platformWith 256 environment) StoreGranularity.CacheLine flags with
+        | Ok plan -> ShortCallTesting.For(ShortCallTesting.Nowhere(), plan)
+        | Error reason -> failwith (string reason)
 
-    let takes (offset, length) = short.Takes(offset, length)
+    let longest environment =
+        let short = callsOf environment PmemCopyOptions.None
 
-    for range in [ 0L, 1L; 5L, 59L; 64L, 63L; 8L, 64L; 1L, 255L; 1L, 256L ] do
-        Expect.isTrue (takes range) $"{range}"
+        for length in [ 0L; -1L; Int64.MinValue; Int64.MaxValue; 257L ] do
+            Expect.isFalse (short.Takes length) $"{length}, {environment}"
 
-    // Nothing, whole lines, and what goes past the cache; and what no range can be.
-    for range in
+        [ 1L .. 256L ] |> List.filter short.Takes |> List.length
+
+    Expect.equal (longest []) 256 "as the library chooses"
+    Expect.equal (longest [ "PMEM_NO_MOVNT", "1" ]) 256 "nothing goes past the cache"
+    // What is as long as the threshold goes past the cache, and no code here has other than whole lines do that.
+    Expect.equal (longest [ "PMEM_MOVNT_THRESHOLD", "100" ]) 99 "a threshold within"
+    Expect.equal (longest [ "PMEM_MOVNT_THRESHOLD", "64" ]) 63 "a threshold of a line"
+    Expect.equal (longest [ "PMEM_MOVNT_THRESHOLD", "0" ]) 0 "everything goes past the cache"
+    Expect.equal (longest [ "PMEM_MOVNT_THRESHOLD", "1000" ]) 256 "a threshold beyond"
+
+    for environment in [ []; [ "PMEM_MOVNT_THRESHOLD", "0" ] ] do
+        let short = callsOf environment PmemCopyOptions.None
+
+        for length in [ 1L; 64L; 16384L ] do
+            Expect.isTrue (short.TakesPersist length) $"a persist of {length}"
+
+        for length in [ 0L; 16385L; -1L; Int64.MinValue; Int64.MaxValue ] do
+            Expect.isFalse (short.TakesPersist length) $"a persist of {length}"
+
+        for length in -1 .. 17 do
+            Expect.equal (short.TakesStore length) (List.contains length [ 1; 2; 4; 8 ]) $"a store of {length}"
+
+    for none in
         [
-            0L, 0L
-            3L, 0L
-            64L, 64L
-            0L, 192L
-            1L, 257L
-            0L, 256L
-            1L, -1L
-            0L, Int64.MinValue
+            ShortCallTesting.For(ShortCalls(), plan PmemCopyOptions.None)
+            callsOf [] PmemCopyOptions.NoDrain
+            callsOf [] PmemCopyOptions.NoFlush
         ] do
-        Expect.isFalse (takes range) $"{range}"
-
-    for length in [ 1L; 64L; 16384L ] do
-        Expect.isTrue (short.TakesPersist length) $"a persist of {length}"
-
-    for length in [ 0L; 16385L; -1L; Int64.MinValue; Int64.MaxValue ] do
-        Expect.isFalse (short.TakesPersist length) $"a persist of {length}"
-
-    for length in -1 .. 17 do
-        Expect.equal (short.TakesStore length) (List.contains length [ 1; 2; 4; 8 ]) $"a store of {length}"
-
-    let none = ShortCallTesting.For(ShortCalls(), plan PmemCopyOptions.None)
-
-    Expect.isFalse (none.Takes(0L, 8L) || none.TakesPersist 8L || none.TakesStore 8) "without code"
-
-    // A copy that goes past the cache at every length; the other calls are the same.
-    let past =
-        ShortCallTesting.For(ShortCalls(1n, 1n, 1n, 1n), plan PmemCopyOptions.NonTemporal)
-
-    Expect.isFalse (past.Takes(0L, 8L)) "past the cache"
-    Expect.isTrue (past.TakesPersist 8L && past.TakesStore 8) "past the cache"
-
-    for flags in [ PmemCopyOptions.NoDrain; PmemCopyOptions.NoFlush ] do
-        let short = ShortCallTesting.For(ShortCalls(1n, 1n, 1n, 1n), plan flags)
-
-        Expect.isFalse (short.Takes(0L, 8L) || short.TakesPersist 8L || short.TakesStore 8) $"{flags}"
+        Expect.isFalse (none.Takes 8L || none.TakesPersist 8L || none.TakesStore 8) "none"
 
 let tests =
     testList
@@ -294,7 +314,13 @@ let tests =
                     writeBack
                     (fun () -> isThere kind)
                     $"{writeBack}: every length, alignment and overlap"
-                    (copies kind)
+                    (copies kind PmemCopyOptions.Temporal)
+
+                Harness.needing
+                    writeBack
+                    (fun () -> isThere kind)
+                    $"{writeBack}: the same where whole lines go past the cache"
+                    (copies kind PmemCopyOptions.None)
 
                 Harness.needing
                     writeBack
@@ -314,6 +340,16 @@ let tests =
                         $"{kind} and {fence}: what is placed"
                         (isPlaced (kind, fence))
 
-            Harness.needing "x86-64 with System V" isSystemV "each member of a mapping calls its own" members
+            Harness.needing
+                "x86-64 with System V"
+                isSystemV
+                "each member of a mapping calls its own"
+                (members (2uy, 4uy) [])
+
+            Harness.needing
+                "x86-64 with System V"
+                isSystemV
+                "each member of a mapping calls its own, where nothing goes past the cache"
+                (members (1uy, 3uy) [ "PMEM_NO_MOVNT", "1" ])
             testCase "which lengths they take is the plan's word" taken
         ]
