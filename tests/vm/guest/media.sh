@@ -17,8 +17,8 @@ domain() { cat "/sys/bus/nd/devices/region$(region "$1")/persistence_domain"; }
 block() { echo "/dev/pmem$(region "$1")"; }
 character() { echo "/dev/dax$(region "$1").0"; }
 
-# fsdax NAME [ALIGNMENT]: a namespace for a file system.
-fsdax() { namespace "$1" fsdax ${2:+--align="$2"}; wait_for "test -b $(block "$1")"; }
+# fsdax NAME: a namespace for a file system.
+fsdax() { namespace "$1" fsdax; wait_for "test -b $(block "$1")"; }
 
 # devdax NAME [ALIGNMENT]: a namespace that a program maps itself.
 devdax() { namespace "$1" devdax ${2:+--align="$2"}; wait_for "test -c $(character "$1")"; }
