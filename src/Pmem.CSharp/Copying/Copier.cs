@@ -35,7 +35,8 @@ internal sealed unsafe class Copier<TThrough, TPast, TLines>(TLines lines, long 
         if (length <= LineSplit.LineBytes && !plan.IsNonTemporal((long)length)) return CopyShort(to, from, length, plan);
         bool isWhole = IsWholeLines(to, length) && !Overlaps(to, from, length);
         bool isPast = isWhole ? plan.IsNonTemporal((long)length) : plan.IsNonTemporalMixed((long)length);
-        if (isPast && IsWholeLines(to, length)) return CopyLines(to, from, length, plan);
+        if (isPast && IsWholeLines(to, length))
+            return CopySource.Bytes(from).MustGoBackwards(to, length) ? CopyLinesBackwards(to, from, length, plan) : CopyLines(to, from, length, plan);
         return !isPast && CopyKernels.IsMiddle(length)
             ? CopyMiddle(to, from, length, plan)
             : CopyLong(to, CopySource.Bytes(from), length, plan, isPast);
@@ -63,8 +64,16 @@ internal sealed unsafe class Copier<TThrough, TPast, TLines>(TLines lines, long 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private Exception? CopyLines(byte* to, byte* from, nuint length, CopyPlan plan)
     {
-        var source = CopySource.Bytes(from);
-        Lines<TPast>(to, source, 0, length, source.MustGoBackwards(to, length));
+        CopyKernels.Lines<TPast>(to, CopySource.Bytes(from), 0, length);
+        if (plan.Fences) _lines.Fence();
+        return null;
+    }
+
+    /// <summary>Apart: the compiler takes a loop for cold that goes round less often than another of the same method.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private Exception? CopyLinesBackwards(byte* to, byte* from, nuint length, CopyPlan plan)
+    {
+        CopyKernels.LinesBackwards<TPast>(to, CopySource.Bytes(from), 0, length);
         if (plan.Fences) _lines.Fence();
         return null;
     }

@@ -171,6 +171,7 @@ let private listed: (Type * string list) list =
     let copies =
         [
             "CopyLines"
+            "CopyLinesBackwards"
             "FillLines"
             "CopyNonTemporal"
             "CopyNonTemporalEdges"

@@ -3,6 +3,7 @@ module Pmem.Tests.ShortStubTests
 
 open System
 open System.Text.RegularExpressions
+open System.Threading
 open Expecto
 open FSharp.NativeInterop
 open Pmem
@@ -258,6 +259,31 @@ let private members (copy: byte, fill: byte) environment () =
         call ()
         Expect.equal (memory.Span[0]) code name
 
+/// What is copied is an array that collections move meanwhile: nothing pins the source of a short write.
+let private movedSources () =
+    use memory = new GuardedMemory(3 * Environment.SystemPageSize)
+    use map = ShortCallTesting.InTheMiddle memory
+    use isOver = new ManualResetEventSlim()
+
+    let collector =
+        Thread(fun () ->
+            while not (isOver.Wait 0) do
+                GC.Collect(0, GCCollectionMode.Forced, true, true))
+
+    collector.Start()
+
+    try
+        for turn in 0 .. Harness.cases 1000 3000 do
+            let source = Array.create (1 + turn % 256) (byte turn)
+            let at = int64 (turn * 7 % 1000)
+            map.Write(at, ReadOnlySpan source)
+            let found = Array.zeroCreate<byte> source.Length
+            map.Read(at, Span found)
+            Expect.equal found source $"turn {turn}, to {at}"
+    finally
+        isOver.Set()
+        collector.Join()
+
 let private taken () =
     let callsOf environment flags =
         match CopyPlan.decide (CopyPlanTests.platformWith 256 environment) StoreGranularity.CacheLine flags with
@@ -351,5 +377,6 @@ let tests =
                 isSystemV
                 "each member of a mapping calls its own, where nothing goes past the cache"
                 (members (1uy, 3uy) [ "PMEM_NO_MOVNT", "1" ])
+            testCase "collections move what is copied" movedSources
             testCase "which lengths they take is the plan's word" taken
         ]
