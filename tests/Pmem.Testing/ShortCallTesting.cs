@@ -11,7 +11,7 @@ internal static unsafe class ShortCallTesting
     /// <summary>Long enough for another thread to come meanwhile: some hundred milliseconds.</summary>
     private const int Pauses = 20_000_000;
 
-    private static readonly string[] s_fields = ["_copy", "_copyPast", "_fill", "_fillPast", "_persist", "_store"];
+    private static readonly string[] s_fields = ["_copyThrough", "_copyPast", "_fillThrough", "_fillPast", "_persist", "_store"];
 
     public static ShortCalls For(ShortCalls all, CopyPlan plan) => all.For(plan, &Refuse);
 

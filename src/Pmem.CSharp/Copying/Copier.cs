@@ -35,8 +35,7 @@ internal sealed unsafe class Copier<TThrough, TPast, TLines>(TLines lines, long 
         if (length <= LineSplit.LineBytes && !plan.IsNonTemporal((long)length)) return CopyShort(to, from, length, plan);
         bool isWhole = IsWholeLines(to, length) && !Overlaps(to, from, length);
         bool isPast = isWhole ? plan.IsNonTemporal((long)length) : plan.IsNonTemporalMixed((long)length);
-        if (isPast && IsWholeLines(to, length))
-            return CopySource.Bytes(from).MustGoBackwards(to, length) ? CopyLinesBackwards(to, from, length, plan) : CopyLines(to, from, length, plan);
+        if (isPast && IsWholeLines(to, length)) return CopyLines(to, from, length, plan);
         return !isPast && CopyKernels.IsMiddle(length)
             ? CopyMiddle(to, from, length, plan)
             : CopyLong(to, CopySource.Bytes(from), length, plan, isPast);
@@ -64,6 +63,7 @@ internal sealed unsafe class Copier<TThrough, TPast, TLines>(TLines lines, long 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private Exception? CopyLines(byte* to, byte* from, nuint length, CopyPlan plan)
     {
+        if (CopySource.Bytes(from).MustGoBackwards(to, length)) return CopyLinesBackwards(to, from, length, plan);
         CopyKernels.Lines<TPast>(to, CopySource.Bytes(from), 0, length);
         if (plan.Fences) _lines.Fence();
         return null;

@@ -32,17 +32,17 @@ internal readonly unsafe struct ShortCalls
 
     private const ulong EachByte = 0x0101010101010101;
 
-    private readonly delegate*<byte*, ref byte, nuint, ref bool, object, delegate*<object, void>, void> _copy, _copyPast;
-    private readonly delegate*<byte*, ulong, nuint, ref bool, object, delegate*<object, void>, void> _fill, _fillPast, _persist, _store;
+    private readonly delegate*<byte*, ref byte, nuint, ref bool, object, delegate*<object, void>, void> _copyThrough, _copyPast, _copy;
+    private readonly delegate*<byte*, ulong, nuint, ref bool, object, delegate*<object, void>, void> _fillThrough, _fillPast, _fill, _persist, _store;
     private readonly delegate*<object, void> _whenClosed;
     private readonly ulong _copyBytes, _persistBytes;
 
     /// <param name="code">The code of each: see <see cref="IStubCode.Short"/>.</param>
     public ShortCalls(ReadOnlySpan<nint> code)
     {
-        _copy = (delegate*<byte*, ref byte, nuint, ref bool, object, delegate*<object, void>, void>)code[0];
+        _copyThrough = (delegate*<byte*, ref byte, nuint, ref bool, object, delegate*<object, void>, void>)code[0];
         _copyPast = (delegate*<byte*, ref byte, nuint, ref bool, object, delegate*<object, void>, void>)code[1];
-        _fill = (delegate*<byte*, ulong, nuint, ref bool, object, delegate*<object, void>, void>)code[2];
+        _fillThrough = (delegate*<byte*, ulong, nuint, ref bool, object, delegate*<object, void>, void>)code[2];
         _fillPast = (delegate*<byte*, ulong, nuint, ref bool, object, delegate*<object, void>, void>)code[3];
         _persist = (delegate*<byte*, ulong, nuint, ref bool, object, delegate*<object, void>, void>)code[4];
         _store = (delegate*<byte*, ulong, nuint, ref bool, object, delegate*<object, void>, void>)code[5];
@@ -55,11 +55,8 @@ internal readonly unsafe struct ShortCalls
         this = all;
         _whenClosed = whenClosed;
         bool isPast = plan.IsNonTemporal(CacheLine.SizeBytes);
-        if (isPast)
-        {
-            _copy = _copyPast;
-            _fill = _fillPast;
-        }
+        _copy = isPast ? _copyPast : _copyThrough;
+        _fill = isPast ? _fillPast : _fillThrough;
         long below = isPast ? plan.MixedNonTemporalFromBytes : Math.Min(plan.MixedNonTemporalFromBytes, plan.NonTemporalFromBytes);
         _copyBytes = Math.Min(all._copyBytes, (ulong)Math.Max(below - 1, 0));
     }
@@ -87,6 +84,11 @@ internal readonly unsafe struct ShortCalls
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Copy(byte* to, ref byte from, nuint length, ref bool isClosed, object owner) =>
         _copy(to, ref from, length, ref isClosed, owner, _whenClosed);
+
+    /// <summary>A copy whose whole lines go through the cache as well.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void CopyThrough(byte* to, byte* from, nuint length, ref bool isClosed, object owner) =>
+        _copyThrough(to, ref *from, length, ref isClosed, owner, _whenClosed);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Fill(byte* to, byte value, nuint length, ref bool isClosed, object owner) =>

@@ -128,6 +128,23 @@ public sealed unsafe partial class PmemMapping
     /// <exception cref="PmemException">The storage failed, at this call or before; the bytes are stored, and may be lost.</exception>
     public void Move(long destinationOffset, long sourceOffset, long length, PmemCopyOptions options = PmemCopyOptions.None)
     {
+        if (options != PmemCopyOptions.None || !_short.Takes(length)
+            || !Bounds.isInside(_length, sourceOffset, length) || !Bounds.isInside(_length, destinationOffset, length))
+        {
+            MoveLong(destinationOffset, sourceOffset, length, options);
+            return;
+        }
+        // SAFETY: both ranges were checked, and all is read before the first byte is stored. What overlaps its source has just been read into
+        // the cache, and stays there.
+        byte* to = (byte*)_address + destinationOffset, from = (byte*)_address + sourceOffset;
+        if ((nuint)to - (nuint)from < (nuint)length || (nuint)from - (nuint)to < (nuint)length)
+            _short.CopyThrough(to, from, (nuint)length, ref _isClosed, this);
+        else _short.Copy(to, ref *from, (nuint)length, ref _isClosed, this);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void MoveLong(long destinationOffset, long sourceOffset, long length, PmemCopyOptions options)
+    {
         CopyPlan plan = PlanOf(options);
         CheckRange(sourceOffset, length, nameof(sourceOffset));
         CheckRange(destinationOffset, length, nameof(destinationOffset));

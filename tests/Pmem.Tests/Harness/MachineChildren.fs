@@ -186,7 +186,7 @@ let private listed: (Type * string list) list =
         nonNull (typeof<PmemMapping>.Assembly.GetType "Pmem.CopyKernels"), [ "Words"; "StoreWord32" ]
         typeof<Narrow>, copies
         typeof<Wide>, copies
-        typeof<PmemMapping>, [ "StoreBytes"; "CompareExchange"; "Write"; "Fill"; "Persist"; "Store" ]
+        typeof<PmemMapping>, [ "StoreBytes"; "CompareExchange"; "Write"; "Fill"; "Move"; "Persist"; "Store" ]
     ]
 
 /// Has the methods compiled whose machine code is looked at.

@@ -19,7 +19,7 @@ let private listing =
 
          let names =
              "Fence Store Words StoreWord32 StoreBytes CompareExchange CopyLines CopyLinesBackwards FillLines CopyNonTemporal "
-             + "CopyNonTemporalEdges CopyNonTemporalBackwards Write Fill Persist"
+             + "CopyNonTemporalEdges CopyNonTemporalBackwards Write Fill Move Persist"
 
          let outcome =
              Child.run
@@ -103,6 +103,7 @@ let private shortCalls =
                 "Write(long,System.ReadOnlySpan"
                 "Write[long]("
                 "Fill(long,long,"
+                "Move(long,long,long"
                 "Persist(long,long)"
                 "Store[long]("
             ] do

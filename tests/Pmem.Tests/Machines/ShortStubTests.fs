@@ -249,6 +249,9 @@ let private members (copy: byte, fill: byte) environment () =
             "write a word", fill, (fun () -> map.Write(0L, 1L))
             "write a byte", fill, (fun () -> map.Write(0L, 1uy))
             "write three words", copy, (fun () -> map.Write(0L, struct (1L, 2L, 3L)))
+            "move", copy, (fun () -> map.Move(0L, 100L, 30L))
+            "move up, over itself", 1uy, (fun () -> map.Move(0L, 29L, 30L))
+            "move beside itself", copy, (fun () -> map.Move(0L, 30L, 30L))
             "fill", fill, (fun () -> map.Fill(0L, 30L, 1uy))
             "persist", 5uy, (fun () -> map.Persist(0L, 30L))
             "store", 6uy, (fun () -> map.Store(0L, 1s))
@@ -258,6 +261,10 @@ let private members (copy: byte, fill: byte) environment () =
         memory.Span.Clear()
         call ()
         Expect.equal (memory.Span[0]) code name
+
+    memory.Span.Clear()
+    map.Move(29L, 0L, 30L)
+    Expect.equal (memory.Span[29]) 1uy "move down, over itself"
 
 /// What is copied is an array that collections move meanwhile: nothing pins the source of a short write.
 let private movedSources () =

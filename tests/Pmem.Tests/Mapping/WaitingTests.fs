@@ -169,6 +169,7 @@ let private shortCalls: (string * (PmemMapping -> unit)) list =
         "write", (fun map -> map.Write(0L, ReadOnlySpan(Array.zeroCreate<byte> 30)))
         "write a word", (fun map -> map.Write(0L, 1L))
         "fill", _.Fill(0L, 30L, 1uy)
+        "move", _.Move(0L, 100L, 30L)
         "persist", _.Persist(0L, 30L)
         "store", (fun map -> map.Store(0L, 1L))
     ]
