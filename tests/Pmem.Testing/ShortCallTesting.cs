@@ -50,7 +50,10 @@ internal static unsafe class ShortCallTesting
         return
         [
             ("copy", Told(() => calls.Copy(to, ref from[0], 100, ref isClosed, Owner))),
+            ("copy of a line", Told(() => calls.Copy(to, ref from[0], 64, ref isClosed, Owner))),
+            ("copy through", Told(() => calls.CopyThrough(to, to + 100, 64, ref isClosed, Owner))),
             ("fill", Told(() => calls.Fill(to, 1, 100, ref isClosed, Owner))),
+            ("fill of a line", Told(() => calls.Fill(to, 1, 64, ref isClosed, Owner))),
             ("write", Told(() => calls.Write(to, 1, 8, ref isClosed, Owner))),
             ("persist", Told(() => calls.Persist(to, 100, ref isClosed, Owner))),
             ("store", Told(() => calls.Store(to, 1, 8, ref isClosed, Owner))),

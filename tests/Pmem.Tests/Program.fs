@@ -13,6 +13,7 @@ let private tests () =
         PlatformTests.tests
         StubTests.tests
         ShortStubTests.tests
+        ShortCallTests.tests
         HotPathTests.tests
         ExecutorTests.tests
         PagePersisterTests.tests

@@ -21,11 +21,11 @@ internal interface IStubCode
     static abstract byte[] Fence(FenceKind fence);
 
     /// <summary>
-    /// Position-independent code of <c>void (to, from, length, isClosed, owner, whenClosed)</c>, a whole durable copy of 1 to
-    /// <see cref="ShortCalls.LongestBytes"/> bytes; of the same fill, whose second argument is the byte eight times; of a persist,
-    /// which ignores it; and of a store of 1, 2, 4 or 8 bytes of it. All is loaded, then stored, then, but for the last, written back
-    /// and waited for; where the flag is set, nothing is done but <c>whenClosed(owner)</c>. It is called as a managed function of the
-    /// system is. None where there is no such code.
+    /// Position-independent code of <c>void (to, from, length, isClosed, owner, whenClosed)</c>, in this order: a whole durable copy of 1 to
+    /// <see cref="ShortCalls.LongestBytes"/> bytes; the same where whole lines go past the cache; the two for a fill, whose second argument is
+    /// the byte eight times; a persist, which ignores it; a store of 1, 2, 4 or 8 bytes of it. All is loaded, then stored, then written back
+    /// unless it went past the cache, then waited for; the store is neither. Where the flag is set, nothing is done but
+    /// <c>whenClosed(owner)</c>. It is called as a managed function of the system is. None where there is no such code.
     /// </summary>
     static virtual byte[][] Short(WriteBackKind kind, FenceKind fence, int lineSizeBytes) => [];
 

@@ -8,6 +8,7 @@ namespace Pmem;
 //  a thread stops for a collection only in managed code at a safe     the same, src/coreclr/vm/threads.h, "SuspendingTheRuntime";
 //  point, or outside of it                                            so with native compilation: docs/design/coreclr/botr/threading.md
 //  all other managed threads stop for a collection that blocks        Microsoft, "Fundamentals of garbage collection"
+//  so it is with the collectors of CoreCLR and of native compilation; one that is put in their place (DOTNET_GCName) must stop threads too
 
 /// <summary>
 /// Short durable copies, fills and persists, each one call of machine code: is the mapping closed; store; write back; wait. And the
@@ -27,7 +28,7 @@ internal readonly unsafe struct ShortCalls
     /// <summary>The longest copy or fill that there is code for.</summary>
     public const int LongestBytes = 256;
 
-    /// <summary>The longest persist: a collection waits no longer than for this many lines.</summary>
+    /// <summary>The longest persist: a collection waits no longer than for so many bytes.</summary>
     public const int LongestPersistBytes = StubLines.ChunkBytes;
 
     private const ulong EachByte = 0x0101010101010101;
@@ -108,7 +109,10 @@ internal readonly unsafe struct ShortCalls
     public void Persist(byte* start, nuint length, ref bool isClosed, object owner) =>
         _persist(start, 0, length, ref isClosed, owner, _whenClosed);
 
-    /// <summary>Waits until no thread is in a call that did not see its owner closed. A no-GC region ends by it.</summary>
+    /// <summary>
+    /// Waits until no thread is in a call that did not see its owner closed: for a collection of the youngest objects, and before it for one
+    /// that runs in the background. A no-GC region ends by it. A collection that did not block would stop nobody while another runs.
+    /// </summary>
     public void WaitUntilNobodyIsIn()
     {
         if (_persistBytes != 0) GC.Collect(0, GCCollectionMode.Forced, blocking: true);

@@ -8,7 +8,7 @@ namespace Pmem;
 //  48 8B /r   8B /r   0F B7 /r   0F B6 /r  mov r64, m   mov r32, m   movzx r32, m  the same, MOV, MOVZX
 //  48 89 /r   89 /r   66 89 /r   40 88 /r  mov m, r64   r32   r16   r8             the same, MOV
 //  66 48 0F 6E C6   66 0F 6C C0            movq xmm0, rsi   punpcklqdq xmm0, xmm0  the same, MOVQ, PUNPCKLQDQ
-//  48 81 FA id   0F 82|83|87 cd            cmp rdx, id   jb|jae|ja                 the same, CMP, Jcc
+//  48 81 FA id   0F 82|83|85|87 cd         cmp rdx, id   jb|jae|jne|ja             the same, CMP, Jcc
 //  48 8D 74 17 FF   48 83 E7 ib            lea rsi, [rdi+rdx-1]   and rdi, -ib     the same, LEA, AND
 //  modrm 40|44: one byte of distance; 44 with sib 16|17: [rsi|rdi + rdx + distance]   Intel SDM vol. 2A, 2.1.5
 //  write-backs, fences, ret                see X64Stubs.cs
@@ -34,66 +34,74 @@ namespace Pmem;
 internal static class X64ShortStubs
 {
     private const int VectorBytes = 16;
-    private const byte Rsi = 6, Rdi = 7, Below = 0x82, NotBelow = 0x83, Above = 0x87;
+    private const byte Rsi = 6, Rdi = 7, Below = 0x82, NotBelow = 0x83, NotEqual = 0x85, Above = 0x87;
 
     /// <summary>How each function begins: nothing is touched where the flag is set.</summary>
     private static readonly byte[] s_start = [.. X64Stubs.BranchTarget, 0x80, 0x39, 0x00, 0x74, 0x06, 0x4C, 0x89, 0xC7, 0x41, 0xFF, 0xE1];
+
+    private static readonly byte[] s_return = [0xC3];
 
     /// <summary>Twice the second argument, in a vector.</summary>
     private static readonly byte[] s_pattern = [0x66, 0x48, 0x0F, 0x6E, 0xC6, 0x66, 0x0F, 0x6C, 0xC0];
 
     public static byte[] Copy(WriteBackKind kind, FenceKind fence, int lineSizeBytes) =>
-        [.. s_start, .. Code([], CopyWords, CopyVectors, Ending(kind, fence, lineSizeBytes))];
+        [.. s_start, .. Code([], CopyWord, CopyWords, CopyVectors, Ending(kind, fence, lineSizeBytes))];
 
     /// <summary>The second argument is the byte, eight times.</summary>
     public static byte[] Fill(WriteBackKind kind, FenceKind fence, int lineSizeBytes) =>
-        [.. s_start, .. Code(s_pattern, FillWords, FillVectors, Ending(kind, fence, lineSizeBytes))];
+        [.. s_start, .. Code(s_pattern, FillWord, FillWords, FillVectors, Ending(kind, fence, lineSizeBytes))];
 
     /// <summary>A copy whose whole lines go past the cache, and are not written back.</summary>
     public static byte[] CopyPast(WriteBackKind kind, FenceKind fence, int lineSizeBytes) =>
-        [.. s_start, .. Lines([], CopyVectorsPast, fence), .. Code([], CopyWords, CopyVectors, Ending(kind, fence, lineSizeBytes))];
+        [.. s_start, .. Lines([], CopyVectorsPast, fence), .. Code([], CopyWord, CopyWords, CopyVectors, Ending(kind, fence, lineSizeBytes))];
 
     /// <inheritdoc cref="CopyPast"/>
     public static byte[] FillPast(WriteBackKind kind, FenceKind fence, int lineSizeBytes) =>
-        [.. s_start, .. Lines(s_pattern, FillVectorsPast, fence), .. Code(s_pattern, FillWords, FillVectors, Ending(kind, fence, lineSizeBytes))];
+        [.. s_start, .. Lines(s_pattern, FillVectorsPast, fence), .. Code(s_pattern, FillWord, FillWords, FillVectors, Ending(kind, fence, lineSizeBytes))];
 
     /// <summary>The second argument is not used.</summary>
     public static byte[] Persist(WriteBackKind kind, FenceKind fence, int lineSizeBytes) => [.. s_start, .. Ending(kind, fence, lineSizeBytes)];
 
-    /// <summary>1 to 15 bytes of the second argument, and no write-back.</summary>
-    public static byte[] Store() => [.. s_start, .. Shorter(FillWords, [0xC3])];
+    /// <summary>1, 2, 4 or 8 bytes of the second argument by one store, and no write-back.</summary>
+    public static byte[] Store() => [.. s_start, .. Exactly(FillWord, 8, s_return), .. Exactly(FillWord, 4, s_return), .. Exactly(FillWord, 2, s_return), .. FillWord(1), .. s_return];
 
     /// <summary>A way for each range of lengths, by words of so many bytes or by so many vectors, and each with its own ending.</summary>
-    private static byte[] Code(byte[] start, Func<int, byte[]> words, Func<int, byte[]> vectors, byte[] ending)
+    private static byte[] Code(byte[] start, Func<int, byte[]> word, Func<int, byte[]> words, Func<int, byte[]> vectors, byte[] ending)
     {
         byte[] longer =
         [
             .. Unless(2 * VectorBytes, Above, [.. vectors(2), .. ending]), .. Unless(4 * VectorBytes, Above, [.. vectors(4), .. ending]),
             .. Unless(8 * VectorBytes, Above, [.. vectors(8), .. ending]), .. vectors(16), .. ending,
         ];
-        return [.. start, .. Unless(VectorBytes, NotBelow, Shorter(words, ending)), .. longer];
+        return [.. start, .. Unless(VectorBytes, NotBelow, Shorter(word, words, ending)), .. longer];
     }
 
-    private static byte[] Shorter(Func<int, byte[]> words, byte[] ending) =>
+    /// <summary>
+    /// Less than a vector: one word where that is all, by one store, which another thread's compare-exchange comes before or after; else
+    /// the first word and the last, which may overlap.
+    /// </summary>
+    private static byte[] Shorter(Func<int, byte[]> word, Func<int, byte[]> words, byte[] ending) =>
     [
-        .. Unless(8, Below, [.. words(8), .. ending]), .. Unless(4, Below, [.. words(4), .. ending]),
-        .. Unless(2, Below, [.. words(2), .. ending]), .. words(1), .. ending,
+        .. Exactly(word, 8, ending), .. Unless(8, Below, [.. words(8), .. ending]), .. Exactly(word, 4, ending), .. Unless(4, Below, [.. words(4), .. ending]),
+        .. Exactly(word, 2, ending), .. Unless(2, Below, [.. words(2), .. ending]), .. word(1), .. ending,
     ];
+
+    private static byte[] Exactly(Func<int, byte[]> word, int bytes, byte[] ending) => Unless(bytes, NotEqual, [.. word(bytes), .. ending]);
 
     /// <summary>The code, and a jump over it where the length compares so with this one.</summary>
     private static byte[] Unless(int length, byte condition, byte[] code) =>
         [0x48, 0x81, 0xFA, .. Word(length), 0x0F, condition, .. Word(code.Length), .. code];
 
-    private static byte[] CopyWords(int bytes) => bytes == 1
-        ? [.. Load(1, AtStart(0, Rsi)), .. Store(1, AtStart(0, Rdi))]
-        :
-        [
-            .. Load(bytes, AtStart(0, Rsi)), .. Load(bytes, AtEnd(1, Rsi, -bytes)), .. Store(bytes, AtStart(0, Rdi)), .. Store(bytes, AtEnd(1, Rdi, -bytes)),
-        ];
+    private static byte[] CopyWord(int bytes) => [.. Load(bytes, AtStart(0, Rsi)), .. Store(bytes, AtStart(0, Rdi))];
 
-    private static byte[] FillWords(int bytes) => bytes == 1
-        ? Store(1, AtStart(Rsi, Rdi))
-        : [.. Store(bytes, AtStart(Rsi, Rdi)), .. Store(bytes, AtEnd(Rsi, Rdi, -bytes))];
+    private static byte[] CopyWords(int bytes) =>
+    [
+        .. Load(bytes, AtStart(0, Rsi)), .. Load(bytes, AtEnd(1, Rsi, -bytes)), .. Store(bytes, AtStart(0, Rdi)), .. Store(bytes, AtEnd(1, Rdi, -bytes)),
+    ];
+
+    private static byte[] FillWord(int bytes) => Store(bytes, AtStart(Rsi, Rdi));
+
+    private static byte[] FillWords(int bytes) => [.. FillWord(bytes), .. Store(bytes, AtEnd(Rsi, Rdi, -bytes))];
 
     /// <summary>One to four whole lines past the cache, and then the fence; a jump over it where the destination is something else.</summary>
     private static byte[] Lines(byte[] start, Func<int, byte[]> vectors, FenceKind fence)

@@ -5,7 +5,8 @@ namespace Pmem;
 
 /// <summary>
 /// Which mapping each thread is using at this moment, so that an unmap waits until no thread is. A thread enters and
-/// leaves with two plain stores: no locked instruction, no system call, no allocation.
+/// leaves with two plain stores: no locked instruction, no system call, no allocation. Short calls of machine code do without
+/// (<see cref="ShortCalls"/>).
 /// </summary>
 /// <remarks>
 /// <para>An asymmetric Dekker handshake. A thread stores the mapping's number in its own slot, then reads whether the mapping is

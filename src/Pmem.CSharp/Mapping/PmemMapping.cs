@@ -92,8 +92,10 @@ public sealed unsafe partial class PmemMapping : IDisposable
     /// <remarks>
     /// <para>Called from inside of a call of the same mapping, as a handler of FirstChanceException can, it returns at once, and the
     /// mapping is unmapped when that call has ended.</para>
-    /// <para>Of persistent memory on x86-64 it has the youngest objects collected (some 50 microseconds), which ends a no-GC region: no thread is
-    /// in a short write or persist while a collection begins, and so none pays for being waited for.</para>
+    /// <para>Where short writes of persistent memory are machine code (x86-64, not Windows, neither read-only nor eADR) it has the youngest objects
+    /// collected, which stops all threads: some 50 microseconds in a small program, more with many threads and young objects, and it
+    /// waits for a collection in the background. A no-GC region ends by it. No thread is in a short write or persist while a collection begins, and
+    /// so none pays for being waited for.</para>
     /// </remarks>
     public void Dispose()
     {

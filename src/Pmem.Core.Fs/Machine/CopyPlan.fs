@@ -21,7 +21,7 @@ type internal CopyPlan =
         /// <summary>The shortest copy of nothing but whole cache lines that is stored past the cache, in bytes;
         /// <see cref="F:System.Int64.MaxValue"/> where none is.</summary>
         NonTemporalFromBytes: int64
-        /// <summary>The shortest other copy whose whole lines are: one that begins or ends within a line, or overlaps its source.</summary>
+        /// <summary>The shortest other copy whose whole lines are: one that begins or ends within a line, or moves onto its source.</summary>
         MixedNonTemporalFromBytes: int64
         /// The words before the first and after the last whole line are stored past the cache as well.
         HasNonTemporalEdges: bool

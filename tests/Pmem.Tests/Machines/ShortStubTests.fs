@@ -3,7 +3,6 @@ module Pmem.Tests.ShortStubTests
 
 open System
 open System.Text.RegularExpressions
-open System.Threading
 open Expecto
 open FSharp.NativeInterop
 open Pmem
@@ -29,37 +28,46 @@ let private ending writeBack fence =
         "ret"
     ]
 
-let private copyWords bytes =
+/// A register as so many bytes.
+let private ofBytes bytes (names: string list) =
     match bytes with
-    | 8 ->
-        [
-            "mov rax,[rsi]"
-            "mov rcx,[rsi+rdx-8]"
-            "mov [rdi],rax"
-            "mov [rdi+rdx-8],rcx"
-        ]
-    | 4 ->
-        [
-            "mov eax,[rsi]"
-            "mov ecx,[rsi+rdx-4]"
-            "mov [rdi],eax"
-            "mov [rdi+rdx-4],ecx"
-        ]
-    | 2 ->
-        [
-            "movzx eax,word [rsi]"
-            "movzx ecx,word [rsi+rdx-2]"
-            "mov [rdi],ax"
-            "mov [rdi+rdx-2],cx"
-        ]
-    | _ -> [ "movzx eax,byte [rsi]"; "mov [rdi],al" ]
+    | 8 -> names[0]
+    | 4 -> names[1]
+    | 2 -> names[2]
+    | _ -> names[3]
+
+let private rax bytes =
+    ofBytes bytes [ "rax"; "eax"; "ax"; "al" ]
+
+let private rcx bytes =
+    ofBytes bytes [ "rcx"; "ecx"; "cx"; "cl" ]
+
+let private rsi bytes =
+    ofBytes bytes [ "rsi"; "esi"; "si"; "sil" ]
+
+let private load bytes (register: int -> string) place =
+    match bytes with
+    | 8
+    | 4 -> $"mov {register bytes},{place}"
+    | 2 -> $"movzx {register 4},word {place}"
+    | _ -> $"movzx {register 4},byte {place}"
+
+let private copyWord bytes =
+    [ load bytes rax "[rsi]"; $"mov [rdi],{rax bytes}" ]
+
+let private copyWords bytes =
+    [
+        load bytes rax "[rsi]"
+        load bytes rcx $"[rsi+rdx-{bytes}]"
+        $"mov [rdi],{rax bytes}"
+        $"mov [rdi+rdx-{bytes}],{rcx bytes}"
+    ]
+
+/// By one store: the second of two would undo what another thread made of the first.
+let private fillWord bytes = [ $"mov [rdi],{rsi bytes}" ]
 
 let private fillWords bytes =
-    match bytes with
-    | 8 -> [ "mov [rdi],rsi"; "mov [rdi+rdx-8],rsi" ]
-    | 4 -> [ "mov [rdi],esi"; "mov [rdi+rdx-4],esi" ]
-    | 2 -> [ "mov [rdi],si"; "mov [rdi+rdx-2],si" ]
-    | _ -> [ "mov [rdi],sil" ]
+    fillWord bytes @ [ $"mov [rdi+rdx-{bytes}],{rsi bytes}" ]
 
 /// Half from the start on, half up to the end.
 let private places address count =
@@ -87,12 +95,15 @@ let private pattern = [ "movq xmm0,rsi"; "punpcklqdq xmm0,xmm0" ]
 let private unlessClosed =
     [ "endbr64"; "cmp byte [rcx],0"; "je"; "mov rdi,r8"; "jmp" ]
 
-let private shorter words ending =
+let private exactly word ending bytes =
+    [ $"cmp rdx,{bytes}"; "jne" ] @ word bytes @ ending
+
+let private shorter word words ending =
     List.concat
         [
-            for bytes in [ 8; 4; 2 ] -> [ $"cmp rdx,{bytes}"; "jb" ] @ words bytes @ ending
+            for bytes in [ 8; 4; 2 ] -> exactly word ending bytes @ [ $"cmp rdx,{bytes}"; "jb" ] @ words bytes @ ending
         ]
-    @ words 1
+    @ word 1
     @ ending
 
 /// One to four whole lines past the cache.
@@ -107,10 +118,10 @@ let private lines start vectors fence =
     @ vectors 16
     @ [ fence; "ret" ]
 
-let private expected start words vectors ending =
+let private expected start word words vectors ending =
     start
     @ [ "cmp rdx,10h"; "jae" ]
-    @ shorter words ending
+    @ shorter word words ending
     @ List.concat
         [
             for count in [ 2; 4; 8 ] -> [ $"cmp rdx,{count}0h"; "ja" ] @ vectors count @ ending
@@ -121,8 +132,8 @@ let private expected start words vectors ending =
 let private pinned (kind, writeBack) (fence, fenceMnemonic) () =
     let ending = ending writeBack fenceMnemonic
 
-    let copy = expected [] copyWords (copyVectors "movups") ending
-    let fill = expected pattern fillWords (fillVectors "movups") ending
+    let copy = expected [] copyWord copyWords (copyVectors "movups") ending
+    let fill = expected pattern fillWord fillWords (fillVectors "movups") ending
     Expect.equal (listing (X64ShortStubs.Copy(kind, fence, 64))) (unlessClosed @ copy) "copy"
     Expect.equal (listing (X64ShortStubs.Fill(kind, fence, 64))) (unlessClosed @ fill) "fill"
 
@@ -139,7 +150,8 @@ let private pinned (kind, writeBack) (fence, fenceMnemonic) () =
     Expect.equal (listing (X64ShortStubs.Persist(kind, fence, 64))) (unlessClosed @ ending) "persist"
 
 let private storePinned () =
-    Expect.equal (listing (X64ShortStubs.Store())) (unlessClosed @ shorter fillWords [ "ret" ]) "store"
+    let ways = [ 8; 4; 2 ] |> List.collect (exactly fillWord [ "ret" ])
+    Expect.equal (listing (X64ShortStubs.Store())) (unlessClosed @ ways @ fillWord 1 @ [ "ret" ]) "store"
 
 let private machine kind =
     match PlacedStubs.TryPlace(Runtime.InteropServices.Architecture.X64, 64) with
@@ -206,8 +218,9 @@ let private closed kind () =
     use memory = new GuardedMemory(4096)
     memory.Span.Fill 7uy
 
-    for name, told in ShortCallTesting.CallClosed(machine kind, plan PmemCopyOptions.None, memory.Address) do
-        Expect.equal told "the owner" name
+    for flags in [ PmemCopyOptions.None; PmemCopyOptions.Temporal ] do
+        for name, told in ShortCallTesting.CallClosed(machine kind, plan flags, memory.Address) do
+            Expect.equal told "the owner" $"{name}, {flags}"
 
     Expect.isFalse (memory.Span.ContainsAnyExcept 7uy) "bytes"
 
@@ -234,62 +247,6 @@ let private isPlaced (kind, fence) () =
 let internal isSystemV () =
     Runtime.InteropServices.RuntimeInformation.ProcessArchitecture = Runtime.InteropServices.Architecture.X64
     && not (OperatingSystem.IsWindows())
-
-/// Each member of a mapping runs the code that is meant for it.
-let private members (copy: byte, fill: byte) environment () =
-    use memory = new GuardedMemory(4096)
-
-    use map =
-        ShortCallTesting.Marking(memory, CopyPlanTests.platformWith 256 environment)
-
-    let members: (string * byte * (unit -> unit)) list =
-        [
-            "write", copy, (fun () -> map.Write(0L, ReadOnlySpan(Array.zeroCreate<byte> 30)))
-            "write a line", copy, (fun () -> map.Write(0L, ReadOnlySpan(Array.zeroCreate<byte> 64)))
-            "write a word", fill, (fun () -> map.Write(0L, 1L))
-            "write a byte", fill, (fun () -> map.Write(0L, 1uy))
-            "write three words", copy, (fun () -> map.Write(0L, struct (1L, 2L, 3L)))
-            "move", copy, (fun () -> map.Move(0L, 100L, 30L))
-            "move up, over itself", 1uy, (fun () -> map.Move(0L, 29L, 30L))
-            "move beside itself", copy, (fun () -> map.Move(0L, 30L, 30L))
-            "fill", fill, (fun () -> map.Fill(0L, 30L, 1uy))
-            "persist", 5uy, (fun () -> map.Persist(0L, 30L))
-            "store", 6uy, (fun () -> map.Store(0L, 1s))
-        ]
-
-    for name, code, call in members do
-        memory.Span.Clear()
-        call ()
-        Expect.equal (memory.Span[0]) code name
-
-    memory.Span.Clear()
-    map.Move(29L, 0L, 30L)
-    Expect.equal (memory.Span[29]) 1uy "move down, over itself"
-
-/// What is copied is an array that collections move meanwhile: nothing pins the source of a short write.
-let private movedSources () =
-    use memory = new GuardedMemory(3 * Environment.SystemPageSize)
-    use map = ShortCallTesting.InTheMiddle memory
-    use isOver = new ManualResetEventSlim()
-
-    let collector =
-        Thread(fun () ->
-            while not (isOver.Wait 0) do
-                GC.Collect(0, GCCollectionMode.Forced, true, true))
-
-    collector.Start()
-
-    try
-        for turn in 0 .. Harness.cases 1000 3000 do
-            let source = Array.create (1 + turn % 256) (byte turn)
-            let at = int64 (turn * 7 % 1000)
-            map.Write(at, ReadOnlySpan source)
-            let found = Array.zeroCreate<byte> source.Length
-            map.Read(at, Span found)
-            Expect.equal found source $"turn {turn}, to {at}"
-    finally
-        isOver.Set()
-        collector.Join()
 
 let private taken () =
     let callsOf environment flags =
@@ -373,17 +330,5 @@ let tests =
                         $"{kind} and {fence}: what is placed"
                         (isPlaced (kind, fence))
 
-            Harness.needing
-                "x86-64 with System V"
-                isSystemV
-                "each member of a mapping calls its own"
-                (members (2uy, 4uy) [])
-
-            Harness.needing
-                "x86-64 with System V"
-                isSystemV
-                "each member of a mapping calls its own, where nothing goes past the cache"
-                (members (1uy, 3uy) [ "PMEM_NO_MOVNT", "1" ])
-            testCase "collections move what is copied" movedSources
             testCase "which lengths they take is the plan's word" taken
         ]
