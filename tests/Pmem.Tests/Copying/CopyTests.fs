@@ -227,6 +227,21 @@ let private sweep granularity platform flags () =
     let longest = if Harness.isEmulated then 320 else 2048
     Expect.isNull (twin.Sweep(longest, flags, step)) "first difference"
 
+/// Whole lines moved up and down by less than they are long: which end comes first decides whether a source is still there.
+let private linesOverThemselves bits () =
+    use twin = twin (platformWith bits []) StoreGranularity.CacheLine false
+
+    for length in [ 64..64..1024 ] @ [ 4096 ] do
+        for distance in [ 8; 64; 100; 192; 256; 448; 1000 ] do
+            for flags in [ PmemCopyOptions.None; PmemCopyOptions.NonTemporal; PmemCopyOptions.Temporal ] do
+                Expect.isTrue
+                    (twin.Move(1024, 1024 - distance, length, flags))
+                    $"{length} bytes up by {distance}, {flags}"
+
+                Expect.isTrue
+                    (twin.Move(1024, 1024 + distance, length, flags))
+                    $"{length} bytes down by {distance}, {flags}"
+
 let private sweeps =
     [
         for bits in widths do
@@ -243,6 +258,8 @@ let private sweeps =
             testCase
                 $"{bits} bits, through the cache"
                 (sweep StoreGranularity.CacheLine platform PmemCopyOptions.Temporal)
+
+            testCase $"{bits} bits, whole lines over themselves" (linesOverThemselves bits)
 
         testCase "eADR" (sweep StoreGranularity.Byte (withEadr (platformWith 256 [])) PmemCopyOptions.None)
     ]

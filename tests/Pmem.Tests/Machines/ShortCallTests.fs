@@ -1,4 +1,4 @@
-/// Short calls as a mapping makes them: which code runs for which member, beside collections, and beside other threads.
+/// Short calls as a mapping makes them: which code runs for which member, and beside collections.
 module Pmem.Tests.ShortCallTests
 
 open System
@@ -64,26 +64,6 @@ let private movedSources () =
         isOver.Set()
         collector.Join()
 
-/// A word is stored by one store: the second of two would undo a compare-exchange that another thread made between them.
-let private releases () =
-    use memory = new GuardedMemory(3 * Environment.SystemPageSize)
-    use map = ShortCallTesting.InTheMiddle memory
-    let times = Harness.cases 300_000 1_000_000
-    let count = ref 0
-
-    let work () =
-        for _ in 1..times do
-            while map.CompareExchange(8L, 1L, 0L) <> 0L do
-                ()
-
-            count.Value <- count.Value + 1
-            map.Store(8L, 0L)
-
-    let threads = [ for _ in 1..3 -> Thread(work, IsBackground = true) ]
-    threads |> List.iter _.Start()
-    threads |> List.iter _.Join()
-    Expect.equal count.Value (3 * times) "one thread at a time held the word"
-
 let tests =
     testSequenced
     <| testList
@@ -102,5 +82,4 @@ let tests =
                 (members (1uy, 3uy) [ "PMEM_NO_MOVNT", "1" ])
 
             testCase "collections move what is copied" movedSources
-            testCase "a store is one, beside a compare-exchange" releases
         ]
