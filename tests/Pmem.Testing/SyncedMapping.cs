@@ -29,14 +29,7 @@ internal sealed class SyncedMapping : IDisposable, IPageSync
     public PmemMapping Mapping { get; }
 
     /// <summary>Whether the memory is still there. What another thread was given at the same address is not this.</summary>
-    public bool IsMapped
-    {
-        get
-        {
-            byte[] first = new byte[Mark.Length];
-            return FileMapper.System.TryCopy(null, _memory.Address, 0, first, isRead: true) == 0 && Mark.SequenceEqual(first);
-        }
-    }
+    public bool IsMapped => TestMemory.IsMapped(_memory.Address, _memory.Length) && _memory.Span.StartsWith(Mark);
 
     /// <summary>Storage that works, and in which something throws and is caught.</summary>
     public static int ThrowsInside(ByteRange range)
