@@ -73,7 +73,7 @@ internal sealed class CopyTwin : IDisposable
         var file = new MappedFile(_memory.Give(), decided, default);
         // Where nothing is recorded, the machine's own code runs.
         Mapping = new PmemMapping(
-            file, isRecorded ? Recorder.PersisterFor(file, Sysfs.Machine) : Persister.For(file, PmemPlatform.CurrentLines, Recorder, Sysfs.Machine));
+            file, isRecorded ? Recorder.PersisterFor(file, Sysfs.Machine) : ShortCallTesting.PersisterFor(file, Recorder, Sysfs.Machine));
         new Random(7).NextBytes(_memory.Span);
         new Random(8).NextBytes(_source.Span);
         _expected = _memory.Span.ToArray();

@@ -64,17 +64,17 @@ internal static unsafe class ShortCallTesting
     /// A mapping whose every short call is one that lingers: it stores 1 at the first byte, and much later 1 at the fifth. Nobody unmaps
     /// the memory, so that it can be looked at afterwards.
     /// </summary>
-    public static PmemMapping Lingering(GuardedMemory memory, Platform platform) => Over(memory, platform, new LingeringLines(), isReadOnly: false);
+    public static PmemMapping Lingering(GuardedMemory memory, Platform platform) => Over(memory, platform, new LingeringLines());
 
     /// <summary>A mapping that may only be read, of memory that can be stored to all the same.</summary>
     public static PmemMapping ReadOnly(GuardedMemory memory) =>
-        Over(memory, Platform.X64(WriteBackKind.Clwb), PmemPlatform.CurrentLines, isReadOnly: true);
+        Over(memory, isReadOnly: true, new ByteRange(0, memory.Length));
 
     /// <summary>Short calls of code that is nowhere.</summary>
     public static ShortCalls Nowhere() => new([1, 1, 1, 1, 1, 1]);
 
     /// <summary>A mapping whose every short call stores, at the first byte, which code it is: 1 to 6, as a constructor is given them.</summary>
-    public static PmemMapping Marking(GuardedMemory memory, Platform platform) => Over(memory, platform, new MarkingLines(), isReadOnly: false);
+    public static PmemMapping Marking(GuardedMemory memory, Platform platform) => Over(memory, platform, new MarkingLines());
 
     /// <summary>The first bytes of the code of a call, numbered as a constructor is given them.</summary>
     public static byte[] CodeOf(ShortCalls calls, int which, int length)
@@ -88,18 +88,30 @@ internal static unsafe class ShortCallTesting
     public static PmemMapping InTheMiddle(GuardedMemory memory)
     {
         int page = Environment.SystemPageSize;
-        return Over(memory, Platform.X64(WriteBackKind.Clwb), PmemPlatform.CurrentLines, isReadOnly: false, new ByteRange(page, memory.Length - 2 * page));
+        return Over(memory, isReadOnly: false, new ByteRange(page, memory.Length - 2 * page));
     }
 
-    private static PmemMapping Over<TLines>(GuardedMemory memory, Platform platform, TLines lines, bool isReadOnly) where TLines : struct, ILineInstructions =>
-        Over(memory, platform, lines, isReadOnly, new ByteRange(0, memory.Length));
+    /// <summary>What the machine itself has; where it has no write-back, none is made.</summary>
+    public static Persister PersisterFor(MappedFile file, IPageSync pages, Sysfs sysfs) => PmemPlatform.Current.WriteBack.IsNoWriteBack
+        ? Persister.For(file, default(NoLines), pages, sysfs)
+        : Persister.For(file, PmemPlatform.CurrentLines, pages, sysfs);
 
-    private static PmemMapping Over<TLines>(GuardedMemory memory, Platform platform, TLines lines, bool isReadOnly, ByteRange bytes)
-        where TLines : struct, ILineInstructions
+    private static PmemMapping Over(GuardedMemory memory, bool isReadOnly, ByteRange bytes)
+    {
+        MappedFile file = FileOver(memory, Platform.X64(WriteBackKind.Clwb), isReadOnly, bytes);
+        return new PmemMapping(file, PersisterFor(file, FileMapper.System, new Sysfs("/nowhere")));
+    }
+
+    private static PmemMapping Over<TLines>(GuardedMemory memory, Platform platform, TLines lines) where TLines : struct, ILineInstructions
+    {
+        MappedFile file = FileOver(memory, platform, isReadOnly: false, new ByteRange(0, memory.Length));
+        return new PmemMapping(file, Persister.For(file, lines, FileMapper.System, new Sysfs("/nowhere")));
+    }
+
+    private static MappedFile FileOver(GuardedMemory memory, Platform platform, bool isReadOnly, ByteRange bytes)
     {
         var facts = new MappingFacts("memory", new ByteRange(0, bytes.Length), MappingKind.FileDax, isReadOnly, "memory_controller", platform);
-        var file = new MappedFile(memory.Address + (nint)bytes.Offset, MappingInfo.Decide(facts).ValueOrThrow("memory"), default) { IsAdopted = true };
-        return new PmemMapping(file, Persister.For(file, lines, FileMapper.System, new Sysfs("/nowhere")));
+        return new MappedFile(memory.Address + (nint)bytes.Offset, MappingInfo.Decide(facts).ValueOrThrow("memory"), default) { IsAdopted = true };
     }
 
     private static string Told(Action call)
