@@ -69,7 +69,7 @@ internal sealed unsafe class Copier<TThrough, TPast, TLines>(TLines lines, long 
         return null;
     }
 
-    /// <summary>Apart: the compiler takes a loop for cold that goes round less often than another of the same method.</summary>
+    /// <summary>The last lines first: where the first ones go, the last ones are still to be read.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private Exception? CopyLinesBackwards(byte* to, byte* from, nuint length, CopyPlan plan)
     {
