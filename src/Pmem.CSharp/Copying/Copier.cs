@@ -63,17 +63,8 @@ internal sealed unsafe class Copier<TThrough, TPast, TLines>(TLines lines, long 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private Exception? CopyLines(byte* to, byte* from, nuint length, CopyPlan plan)
     {
-        if (CopySource.Bytes(from).MustGoBackwards(to, length)) return CopyLinesBackwards(to, from, length, plan);
-        CopyKernels.Lines<TPast>(to, CopySource.Bytes(from), 0, length);
-        if (plan.Fences) _lines.Fence();
-        return null;
-    }
-
-    /// <summary>The last lines first: where the first ones go, the last ones are still to be read.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private Exception? CopyLinesBackwards(byte* to, byte* from, nuint length, CopyPlan plan)
-    {
-        CopyKernels.LinesBackwards<TPast>(to, CopySource.Bytes(from), 0, length);
+        var source = CopySource.Bytes(from);
+        Lines<TPast>(to, source, 0, length, source.MustGoBackwards(to, length));
         if (plan.Fences) _lines.Fence();
         return null;
     }

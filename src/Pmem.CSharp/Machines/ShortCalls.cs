@@ -115,6 +115,9 @@ internal readonly unsafe struct ShortCalls
     /// </summary>
     public void WaitUntilNobodyIsIn()
     {
-        if (_persistBytes != 0) GC.Collect(0, GCCollectionMode.Forced, blocking: true);
+        if (_persistBytes == 0) return;
+        // Where a collector that was put in place of the runtime's own stops nobody, this waits rather than unmap beneath a thread.
+        int before = GC.CollectionCount(0);
+        while (GC.CollectionCount(0) == before) GC.Collect(0, GCCollectionMode.Forced, blocking: true);
     }
 }

@@ -171,7 +171,6 @@ let private listed: (Type * string list) list =
     let copies =
         [
             "CopyLines"
-            "CopyLinesBackwards"
             "FillLines"
             "CopyNonTemporal"
             "CopyNonTemporalEdges"

@@ -18,7 +18,7 @@ let private listing =
         (let path = Path.Combine(Harness.directory, $"pmem-listing-{Guid.NewGuid():N}")
 
          let names =
-             "Fence Store Words StoreWord32 StoreBytes CompareExchange CopyLines CopyLinesBackwards FillLines CopyNonTemporal "
+             "Fence Store Words StoreWord32 StoreBytes CompareExchange CopyLines FillLines CopyNonTemporal "
              + "CopyNonTemporalEdges CopyNonTemporalBackwards Write Fill Move Persist"
 
          let outcome =
@@ -68,7 +68,6 @@ let private pastTheCache =
         for name in
             [
                 "CopyLines"
-                "CopyLinesBackwards"
                 "FillLines"
                 "CopyNonTemporal"
                 "CopyNonTemporalEdges"
