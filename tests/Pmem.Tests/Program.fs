@@ -91,9 +91,10 @@ let private tests () =
     |> testList "pmem"
     |> TimeLimits.apply ""
 
-/// The closing line, after Expecto's own summary.
+/// The closing line, after Expecto's own summary. What failed is said right before it once more: of a long output, often only
+/// the end is kept.
 let private closing (summary: TestRunSummary) =
-    let failed = summary.failed.Length + summary.errored.Length
+    let failures = summary.failed @ summary.errored
 
     for test, result in summary.ignored do
         printfn "skipped: %s: %s" (String.concat "/" test.name) (result.result.ToString())
@@ -105,7 +106,13 @@ let private closing (summary: TestRunSummary) =
         printfn "took %.0f s: %s" result.duration.TotalSeconds (String.concat "/" test.name)
 
     printfn "the new cases of properties: PMEM_TESTS_SEED=%d repeats them" Harness.freshSeed
-    printfn "%d passed, %d failed, %d skipped" summary.passed.Length failed summary.ignored.Length
+
+    for test, result in failures do
+        let reason = result.result.ToString().ReplaceLineEndings "\n"
+        let lines = reason.Split '\n' |> Seq.truncate 12 |> String.concat "\nfailed:     "
+        printfn "failed: %s\nfailed:     %s" (String.concat "/" test.name) lines
+
+    printfn "%d passed, %d failed, %d skipped" summary.passed.Length failures.Length summary.ignored.Length
 
 let private runAll arguments =
     let printer =
