@@ -107,14 +107,14 @@ type internal LazyLayer(depth: int, durability: Durability, lower: Source, log: 
         else
             bits
 
-    let isPossible (state: UnitState) (chain: List<int>) count =
-        let mutable isPossible = count = 0 || state.MayBeIn chain[count - 1]
+    /// How many stores of a word are reflected at least: up to the last one that is durable for sure.
+    let fewest (state: UnitState) (chain: List<int>) =
+        let mutable count = chain.Count
 
-        for i in count .. chain.Count - 1 do
-            if state.IsIn chain[i] then
-                isPossible <- false
+        while count > 0 && not (state.IsIn chain[count - 1]) do
+            count <- count - 1
 
-        isPossible
+        count
 
     /// A non-temporal piece may be durable where the temporal ones before it are not: with the others in its unit that is
     /// another state, though the word reads the same.
@@ -124,6 +124,7 @@ type internal LazyLayer(depth: int, durability: Durability, lower: Source, log: 
     /// The values that a word can still have, from the fewest reflected stores to the most.
     let readings (state: UnitState) (chain: List<int>) (below: Bits) mask =
         let readings = List<Reading>()
+        let fewest = fewest state chain
         let mutable bits = below
 
         for count in 0 .. chain.Count do
@@ -131,7 +132,7 @@ type internal LazyLayer(depth: int, durability: Durability, lower: Source, log: 
                 let piece = state.View.Pieces[chain[count - 1]]
                 bits <- bits.Under(piece.Value, piece.Mask)
 
-            if isPossible state chain count then
+            if count >= fewest && (count = 0 || state.MayBeIn chain[count - 1]) then
                 let seen = { Value = bits.Value &&& mask; Mask = bits.Mask &&& mask }
                 let last = readings.Count - 1
 
