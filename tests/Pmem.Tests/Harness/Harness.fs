@@ -5,7 +5,11 @@ open System
 open System.IO
 open System.Threading
 open Expecto
+open FSharp.NativeInterop
 open FsCheck
+open Pmem
+
+#nowarn "9" // addresses
 
 let private variable name =
     match Environment.GetEnvironmentVariable name with
@@ -74,6 +78,19 @@ let inDirectory (test: string -> unit) =
         test path
     finally
         Directory.Delete(path, true)
+
+/// The middle of so much that nothing is mapped in: what other threads map meanwhile comes to lie at its ends.
+let private free =
+    lazy
+        (use all = AddressReservation.Create(16L <<< 30)
+         NativePtr.toNativeInt all.Pointer + (8n <<< 30))
+
+let mutable private places = 0
+
+/// An address that is free, and stays so, as is what lies around it: another one at each call. Whatever was unmapped just now, by contrast,
+/// is where the system puts the next mapping of any thread.
+let freeAddress () : nativeptr<byte> =
+    NativePtr.ofNativeInt (free.Value + nativeint (Interlocked.Increment &places) * (16n <<< 20))
 
 /// A property tried from two seeds: on cases that are always the same, and on new ones.
 let private fromBoth name (triedFrom: Replay -> string -> Test) =

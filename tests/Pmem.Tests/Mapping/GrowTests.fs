@@ -150,8 +150,11 @@ let private disposedMeanwhile =
     <| fun () ->
         Harness.inDirectory (fun directory ->
             for round in 1..20 do
-                let map = growable (Path.Combine(directory, $"f{round}")) 4096L (64L * page)
-                let start = address map
+                let options =
+                    PmemCreateOptions(ReserveLength = 64L * page, Address = Harness.freeAddress ())
+
+                let map = PmemMapping.Create(Path.Combine(directory, $"f{round}"), 4096L, options)
+                let start = map.Pointer
 
                 let thread =
                     Thread(fun () ->
@@ -165,7 +168,7 @@ let private disposedMeanwhile =
                 map.Dispose()
                 thread.Join()
                 // The space is free again: a reservation finds room exactly there.
-                use reservation = AddressReservation.Create(64L * page, NativePtr.ofNativeInt start)
+                use reservation = AddressReservation.Create(64L * page, start)
                 Expect.equal reservation.Length (64L * page) "reserved")
 
 /// Each system call of a growth fails in turn: then nothing is longer, and the mapping goes on.
@@ -257,7 +260,7 @@ let private takenSpace =
     testCase "overlapping places are refused, and growth stops at the next mapping"
     <| fun () ->
         withFiles 2 (2L * page) (fun paths ->
-            use reservation = AddressReservation.Create(6L * page)
+            use reservation = AddressReservation.Create(6L * page, Harness.freeAddress ())
             use first = reservation.Map(paths[0], 0L)
             let second = reservation.Map(paths[1], 3L * page)
 
@@ -281,7 +284,7 @@ let private reservations =
     testCase "a reservation is extended, shrunk, refused"
     <| fun () ->
         withFiles 1 page (fun paths ->
-            use reservation = AddressReservation.Create(4L * page)
+            use reservation = AddressReservation.Create(4L * page, Harness.freeAddress ())
             let start = NativePtr.toNativeInt reservation.Pointer
 
             refused<PmemException> [ "something is mapped" ] (fun () ->

@@ -186,9 +186,7 @@ let private fixedAddresses =
     Harness.onLinux "a fixed address is had, or refused"
     <| fun () ->
         inFile 5000 (fun path ->
-            let free =
-                use reservation = AddressReservation.Create(4L * page)
-                NativePtr.toNativeInt reservation.Pointer
+            let free = NativePtr.toNativeInt (Harness.freeAddress ())
 
             let at (address: nativeint) =
                 PmemMapping.Open(path, PmemOpenOptions(Address = NativePtr.ofNativeInt address))
