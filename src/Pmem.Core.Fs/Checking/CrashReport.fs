@@ -143,7 +143,8 @@ type CrashReport
     /// crash, or at most so many durable, was; -1 where not every crash point was visited.</summary>
     member _.MostParts = coverage.MostParts
 
-    /// Where not every state was tried: each combination of the fates of any so many words was, in random runs.
+    /// Where not every state was tried: each combination of the fates of any so many words was, in random runs. 0 where there is a
+    /// counterexample, at which the search ended.
     member _.Strength = coverage.Strength
 
     /// What the verdict takes for granted, in words: nothing, unless recovery reads with ReadValidated.

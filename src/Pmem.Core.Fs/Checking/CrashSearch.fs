@@ -28,13 +28,18 @@ type internal Searched =
 [<Sealed>]
 type internal PointSearch(runner: Runner, explorer: Explorer) =
     let mutable counted = 0L
+    let mutable level = enum<Level> -1
     member _.Explorer = explorer
     member _.Assumed = runner.Assumed
 
-    /// The runs since the last call.
-    member _.TakeRuns() =
+    /// The level that it had reached when it was taken last: its thread may be ahead of the results that are taken.
+    member _.Level = level
+
+    /// Takes it as it is now. The runs since the last time.
+    member _.Take() =
         let runs = runner.Runs - counted
         counted <- runner.Runs
+        level <- explorer.Level
         runs
 
     member _.Advance(situation, level, share) =
@@ -89,7 +94,7 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
     /// What a point came to is added to what is known: for each point in turn, whichever thread it was searched on.
     let take ordinal outcome =
         let point = points[ordinal].Value
-        runs <- runs + point.TakeRuns()
+        runs <- runs + point.Take()
         assumed.UnionWith point.Assumed
         visit ordinal
 
@@ -129,7 +134,7 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
             Level.All
         else
             match points[ordinal] with
-            | ValueSome point when isVisited[ordinal] -> point.Explorer.Level
+            | ValueSome point when isVisited[ordinal] -> point.Level
             | _ -> enum<Level> -1
 
     /// A point that is covered by one that is done is done.
@@ -189,19 +194,19 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
         [|
             for ordinal in 0 .. count - 1 do
                 match points[ordinal] with
-                | ValueSome point when isVisited[ordinal] -> struct (ordinal, point.Explorer)
+                | ValueSome point when isVisited[ordinal] -> struct (ordinal, point)
                 | _ -> ()
         |]
 
-    let least (measure: Explorer -> 'T) most =
+    let least (measure: PointSearch -> 'T) most =
         unfinished ()
-        |> Array.fold (fun least (struct (_, explorer)) -> min least (measure explorer)) most
+        |> Array.fold (fun least (struct (_, point)) -> min least (measure point)) most
 
     let mostParts () =
         if visited < count then
             -1
         else
-            match least (fun explorer -> explorer.Level) Level.All with
+            match least (fun point -> point.Level) Level.All with
             | Level.All
             | Level.PairsOfWords -> 2
             | Level.PairsOfParts
@@ -209,11 +214,12 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
             | Level.Words -> 1
             | _ -> 0
 
+    /// Where a finding ended the last pass, the points behind it were searched by as many threads as there were.
     let strength () =
-        if visited < count || (unfinished ()).Length = 0 then
+        if finding.IsSome || visited < count || (unfinished ()).Length = 0 then
             0
         else
-            least (fun explorer -> explorer.Strength) Int32.MaxValue
+            least (fun point -> point.Explorer.Strength) Int32.MaxValue
 
     let storeBehind (crash: Crash) (atoms: HashSet<int64>) =
         let pieces =
@@ -267,7 +273,7 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
         else
             let struct (worst, _) =
                 open'
-                |> Array.minBy (fun struct (ordinal, explorer) -> struct (int explorer.Level, ordinal))
+                |> Array.minBy (fun struct (ordinal, point) -> struct (int point.Level, ordinal))
 
             let durable = Array.copy subject.Image
             let walk = CrashWalk(model, durable, events)

@@ -46,6 +46,25 @@ let private isTheSame model case =
 
            true)
 
+/// On several threads the points behind the mistake were searched a little further, or not.
+let private foundBeforeOthersWereDone () =
+    let case =
+        {
+            Events =
+                [
+                    Acknowledge 9L
+                    StoreNonTemporal(0L, [| 240uy |])
+                    Acknowledge 3L
+                    Store(0L, Array.create 8 1uy)
+                    Acknowledge 5L
+                ]
+            Recovery = { Steps = [ Unless(8L, 1L <<< 56); Read 0L; Promise 4L ]; Modulus = 17 }
+            Crashes = 0
+        }
+
+    for _ in 1 .. Harness.cases 20 100 do
+        isTheSame PersistencyModel.Eadr case |> ignore
+
 let private onThreads =
     [
         for model in models do
@@ -54,6 +73,10 @@ let private onThreads =
                 $"{model}: the report is the same on any number of threads"
                 [ typeof<CrashArbitraries> ]
                 (isTheSame model)
+
+        testCase
+            "what was found before others were done says the same on any number of threads"
+            foundBeforeOthersWereDone
 
         testCase "longer traces, right and wrong, say the same on any number of threads" (fun () ->
             for workload in [ log 40L; unordered; lateLog 12L ] do
