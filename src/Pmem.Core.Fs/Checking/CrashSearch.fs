@@ -214,7 +214,7 @@ type internal CrashSearch(subject: Subject, events: RecordedEvent[]) =
             | Level.Words -> 1
             | _ -> 0
 
-    /// Where a finding ended the last pass, the points behind it were searched by as many threads as there were.
+    /// Where a finding ended the last pass, how far the points behind it came depends on the threads.
     let strength () =
         if finding.IsSome || visited < count || (unfinished ()).Length = 0 then
             0
